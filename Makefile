@@ -1,0 +1,39 @@
+# The menu. Each line that a person may choose has its words behind two hashes; the work is in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit lint bench run engines stop doctor clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## install what is missing, migrate a live system, show the proof
+	@scripts/demo.sh
+
+test: ## install what is missing, run every test on the real engines
+	@scripts/test.sh
+
+check: ## lint, types, import arrows, unit tests: no root, no engines
+	@scripts/check.sh
+
+unit: ## the unit tests only
+	@scripts/install.sh && .venv/bin/pytest tests/unit -q
+
+lint: ## ruff, mypy, import-linter only
+	@scripts/check.sh --lint-only
+
+bench: ## speed and memory, as ratios of one run
+	@scripts/install.sh && .venv/bin/python -m bench
+
+run: ## start the engines, and the service in the foreground
+	@scripts/run.sh
+
+engines: ## start dockerd and libvirtd where they are not running
+	@scripts/install.sh && scripts/engines.sh start
+
+stop: ## stop the engines that were started here
+	@scripts/engines.sh stop
+
+doctor: ## what this machine lacks, and the commands that bring it
+	@scripts/install.sh && .venv/bin/forgelet doctor
+
+clean: ## take away what the project made on this machine and in this clone
+	@scripts/clean.sh

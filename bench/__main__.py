@@ -1,0 +1,8 @@
+"""Every benchmark, one after the other: figures for people, nothing is asserted."""
+
+from __future__ import annotations
+
+from bench import compare, memory, scan
+
+for part in (scan, compare, memory):
+    part.main()

@@ -1,0 +1,200 @@
+"""The package archive of one release: what it offers, what an installation needs, and the packages themselves.
+
+A private apt (its own lists, an empty dpkg status, the host's proxy settings and keyring) answers for a release that this machine
+does not run. Everything that it downloads is checked against the signed index by apt and kept in one pool.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.errors import BuildFailed
+from scanner.errors import CommandFailed
+from scanner.host.mirrors import debian_mirrors
+from scanner.host.run import run
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+FRESH = 3600.0
+"""Seconds for which downloaded lists are good enough."""
+
+_INST = re.compile(r"^Inst (\S+) (?:\[[^]]*\] )?\((\S+) .*\[(\w+)\]\)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PackageId:
+    """One package at one version."""
+
+    name: str
+    arch: str
+    version: str
+
+    @property
+    def apt(self) -> str:
+        """`name:arch=version`, as apt wants it."""
+        name = self.name if self.arch == "all" else f"{self.name}:{self.arch}"
+        return f"{name}={self.version}"
+
+
+class Archive:
+    """The Debian archive for one release and architecture; lists, downloads and locks live below `cache`."""
+
+    def __init__(self, codename: str, arch: str, cache: Path, components: Iterable[str] = ("main",)) -> None:
+        self.codename = codename
+        self.arch = arch
+        self.components = tuple(components)
+        self.folder = cache / "archive" / f"{codename}-{arch}-{'+'.join(self.components)}"
+        self.pool = cache / "pool"
+        for folder in (self.folder / "none", self.folder / "lists" / "partial", self.pool / "partial"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "status").touch()
+
+    def sources(self) -> str:
+        """The sources.list of this archive, from this machine's own mirrors."""
+        mirrors = debian_mirrors()
+        parts = " ".join(self.components)
+        lines = [
+            f"deb [signed-by={KEYRING}] {mirrors.archive} {self.codename} {parts}",
+            f"deb [signed-by={KEYRING}] {mirrors.archive} {self.codename}-updates {parts}",
+            f"deb [signed-by={KEYRING}] {mirrors.security} {self.codename}-security {parts}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def refresh(self, *, force: bool = False) -> None:
+        """Bring the lists up to date unless they are younger than `FRESH`. Raises `BuildFailed`."""
+        stamp, wanted = self.folder / "refreshed", self.sources()
+        listing = self.folder / "sources.list"
+        same = listing.exists() and listing.read_text() == wanted
+        if same and not force and stamp.exists() and time.time() - stamp.stat().st_mtime < FRESH:
+            return
+        listing.write_text(wanted)
+        try:
+            self._apt("apt-get", "update")
+        except CommandFailed as error:
+            raise BuildFailed(
+                f"the package lists of {self.codename} could not be fetched: {error.stderr.strip()[-300:]}",
+                hint="check the mirrors in this machine's apt configuration, or set FORGELET_DEBIAN_MIRROR",
+            ) from error
+        stamp.touch()
+
+    def offers(self) -> set[PackageId]:
+        """Every package of the lists."""
+        found: set[PackageId] = set()
+        for path in (self.folder / "lists").glob("*_Packages"):
+            found.update(_stanza_ids(path))
+        return found
+
+    def resolve(self, wanted: Iterable[PackageId], extra: Iterable[str]) -> list[PackageId]:
+        """What installing exactly `wanted` and the packages named in `extra` brings in all, recommendations left out.
+
+        Raises `BuildFailed` when the archive cannot satisfy it, in apt's own words.
+        """
+        # "--": names come from a scanned machine and are never options.
+        names = [one.apt for one in wanted] + list(extra)
+        try:
+            said = self._apt("apt-get", "-s", "install", "--no-install-recommends", "--allow-downgrades", "--", *names)
+        except CommandFailed as error:
+            raise BuildFailed(f"the packages cannot be installed together:\n{error.stderr.strip()[-2000:]}") from error
+        rows = (_INST.match(line) for line in said.splitlines())
+        return sorted({PackageId(m[1].partition(":")[0], m[3], m[2]) for m in rows if m})
+
+    def stanzas(self, packages: Iterable[PackageId]) -> dict[PackageId, dict[str, str]]:
+        """The index entry of each package, fields by name (`Depends`, `SHA256`, `Filename`, …)."""
+        said = self._apt("apt-cache", "show", "--", *(one.apt for one in packages))
+        found = {}
+        for fields in parse_stanzas(said):
+            found[PackageId(fields["Package"], fields["Architecture"], fields["Version"])] = fields
+        return found
+
+    def fetch(self, packages: Iterable[PackageId]) -> None:
+        """Download what the pool lacks; apt checks each file against the signed index. Raises `BuildFailed`."""
+        names = [one.apt for one in packages]
+        try:
+            self._apt("apt-get", "install", "--download-only", "-y", "--no-install-recommends", "--allow-downgrades", "--", *names)
+        except CommandFailed as error:
+            raise BuildFailed(
+                f"packages could not be downloaded: {error.stderr.strip()[-800:]}",
+                hint="check that the mirror of this machine's apt configuration answers, then build again",
+            ) from error
+
+    def release_digest(self) -> str:
+        """sha256 over the signed indexes: changes when the archive does."""
+        whole = hashlib.sha256()
+        for path in sorted((self.folder / "lists").glob("*InRelease")):
+            whole.update(path.read_bytes())
+        return whole.hexdigest()
+
+    def _apt(self, *argv: str) -> str:
+        options = {
+            "Dir::Etc::sourcelist": self.folder / "sources.list",
+            "Dir::Etc::sourceparts": self.folder / "none",
+            "Dir::Etc::preferences": self.folder / "none" / "preferences",
+            "Dir::Etc::preferencesparts": self.folder / "none",
+            "Dir::State": self.folder,
+            "Dir::State::status": self.folder / "status",
+            "Dir::State::lists": self.folder / "lists",
+            "Dir::State::extended_states": self.folder / "extended_states",
+            "Dir::Cache": self.folder,
+            "Dir::Cache::archives": self.pool,
+            "APT::Architecture": self.arch,
+            "APT::Architectures": self.arch,
+            "APT::Sandbox::User": "root",
+            "APT::Install-Recommends": "false",
+            "APT::Get::List-Cleanup": "true",
+            "Acquire::GzipIndexes": "false",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+            "APT::Keep-Downloaded-Packages": "true",
+            "Debug::NoLocking": "true",
+        }
+        flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        return run([argv[0], *flags, *argv[1:]], env={"DEBIAN_FRONTEND": "noninteractive"}).stdout.decode(errors="replace")
+
+
+def pool_name(package: PackageId) -> str:
+    """The file name apt gives a package in its archive folder (`:` of an epoch is written `%3a`)."""
+    return f"{package.name}_{package.version.replace(':', '%3a')}_{package.arch}.deb"
+
+
+def parse_stanzas(text: str) -> Iterator[dict[str, str]]:
+    """The paragraphs of a control file (deb-control(5)); continuation lines keep their line breaks."""
+    fields: dict[str, str] = {}
+    last = ""
+    for line in text.split("\n"):
+        if not line.strip():
+            if fields:
+                yield fields
+            fields = {}
+        elif line[0] in " \t":
+            fields[last] += "\n" + line
+        else:
+            last, _, value = line.partition(":")
+            fields[last] = value.strip()
+    if fields:
+        yield fields
+
+
+def write_stanza(fields: Mapping[str, str]) -> str:
+    """A paragraph with its empty line."""
+    return "".join(f"{key}:{'' if value.startswith(chr(10)) else ' '}{value}\n" for key, value in fields.items()) + "\n"
+
+
+def _stanza_ids(path: Path) -> Iterator[PackageId]:
+    name = arch = version = ""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("Package: "):
+                name = line[9:].rstrip("\n")
+            elif line.startswith("Version: "):
+                version = line[9:].rstrip("\n")
+            elif line.startswith("Architecture: "):
+                arch = line[14:].rstrip("\n")
+            elif line == "\n" and name:
+                yield PackageId(name, arch, version)
+                name = ""
+    if name:
+        yield PackageId(name, arch, version)

@@ -1,0 +1,130 @@
+"""The base disk: everything that packages give, made once by diskimage-builder and kept by content."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.archive import Archive, PackageId, pool_name
+from builders.dib import ELEMENTS, BaseRequest, build_base
+from builders.errors import BuildFailed
+from builders.plan import BuildPlan, Verdict, system_accounts
+from builders.repack import repack
+from scanner.host.run import run
+from scanner.overlay import unpack
+from scanner.progress import Progress
+
+GENERATION = 1
+"""Counted up when bases of before must not be used any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base disk in the cache."""
+
+    disk: Path
+    log: Path
+    """dpkg's log of its installation."""
+    installed: list[str]
+    """`name arch version` of every package."""
+    cached: bool
+    key: str
+
+
+def base_for(plan: BuildPlan, scan: Path, work: Path, cache: Path, progress: Progress) -> Base:
+    """The base disk of `plan`: from the cache, or built now. Raises `BuildFailed`, `MissingTool`."""
+    archive = Archive(plan.codename, plan.arch, cache, plan.components)
+    archive.refresh()
+    request = _request(plan, archive, scan, work, progress)
+    key = _key(request)
+    folder = cache / "base" / key
+    with _locked(cache / "base" / f"{key}.lock"):
+        cached = (folder / "disk.raw").exists()
+        if not cached:
+            _build(request, archive, folder, work, progress)
+    rows = [f"{p.name} {p.arch} {p.version}" for p in request.packages]
+    return Base(folder / "disk.raw", folder / "dpkg.log", rows, cached, key)
+
+
+def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress: Progress) -> BaseRequest:
+    wanted = [package.id for package in plan.packages if package.verdict is Verdict.ARCHIVE]
+    outside = [package.id for package in plan.packages if package.verdict is Verdict.REPACK]
+    packed = _repacked(outside, scan, work)
+    extra = [addition.item for addition in plan.additions] + _depends(fields for _, fields in packed.values())
+    present = {package.name for package in wanted} | {package.name for package in outside}
+    resolved = archive.resolve(wanted, [name for name in dict.fromkeys(extra) if name not in present])
+    progress.log(f"{len(resolved)} packages from the archive, {len(packed)} packed again from the source's files")
+    stanzas = archive.stanzas(resolved)
+    lost = [package for package in resolved if package not in stanzas]
+    if lost:
+        raise BuildFailed(f"the archive has no entry for {lost[0].apt}", hint="the mirror may be in the middle of an update: build again")
+    return BaseRequest(
+        codename=plan.codename,
+        arch=plan.arch,
+        packages=[*resolved, *packed],
+        stanzas={**stanzas, **{package: fields for package, (_, fields) in packed.items()}},
+        debs={**{p: archive.pool / pool_name(p) for p in resolved}, **{p: deb for p, (deb, _) in packed.items()}},
+        accounts=system_accounts(plan),
+        disk_size=plan.disk_size,
+        filesystem=plan.filesystem,
+        disk_id=plan.disk_id,
+    )
+
+
+def _repacked(packages: list[PackageId], scan: Path, work: Path) -> dict[PackageId, tuple[Path, dict[str, str]]]:
+    if not packages:
+        return {}
+    tree, debs = work / "foreign", work / "debs"
+    for folder in (tree, debs):
+        folder.mkdir(parents=True)
+    for name in ("foreign.tar.zst", "overlay.tar.zst"):
+        if (scan / name).exists():
+            for _ in unpack(scan / name, tree):
+                pass
+    return repack(packages, tree, debs)
+
+
+def _depends(entries: Iterator[dict[str, str]]) -> list[str]:
+    """First alternative of every dependency of packed packages, so that the archive's part of the closure is resolved too."""
+    clauses = [clause for fields in entries for key in ("Pre-Depends", "Depends") for clause in fields.get(key, "").split(",") if clause.strip()]
+    return [clause.split("|")[0].split("(")[0].strip().partition(":")[0] for clause in clauses]
+
+
+def _key(request: BaseRequest) -> str:
+    elements = {str(p.relative_to(ELEMENTS)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(ELEMENTS.rglob("*")) if p.is_file()}
+    packages = sorted([p.name, p.arch, p.version, request.stanzas[p]["SHA256"]] for p in request.packages)
+    facts = [GENERATION, request.codename, request.arch, packages, elements, request.disk_size, request.filesystem, request.disk_id, request.accounts]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode(errors="backslashreplace")).hexdigest()[:32]
+
+
+def _build(request: BaseRequest, archive: Archive, folder: Path, work: Path, progress: Progress) -> None:
+    progress.update(12, "Downloading packages")
+    archive.fetch([p for p in request.packages if request.debs[p].parent == archive.pool])
+    progress.update(18, "Installing packages")
+    made = work / "base-made"
+    made.mkdir()
+    build_base(request, made, work, progress.log)
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name in ("disk.raw", "dpkg.log"):
+        run(["cp", "--sparse=always", "--reflink=auto", str(made / name), str(partial / name)], root=True)
+    shutil.rmtree(made)
+    partial.rename(folder)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One build of the same base at a time; the lock goes with the process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,152 @@
+"""What turns the tree of a source into a machine that starts on its own: name, network, cloud-init, identity, package marks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from builders.archive import parse_stanzas, write_stanza
+from builders.plan import BuildPlan
+
+CLOUD_CONFIG = """\
+# The machine was migrated: it keeps its name, its host keys, its accounts and its package sources.
+datasource_list: [ConfigDrive, OpenStack, None]
+preserve_hostname: true
+manage_etc_hosts: false
+ssh_deletekeys: false
+ssh_genkeytypes: {keytypes}
+disable_root: false
+apt_preserve_sources_list: true
+apt: {preserve_sources_list: true}
+network: {config: disabled}
+users: []
+cloud_init_modules: [seed_random, bootcmd, write_files, growpart, resizefs, users_groups, ssh]
+cloud_config_modules: [ssh_import_id, runcmd]
+cloud_final_modules: [scripts_per_once, scripts_per_boot, scripts_per_instance, scripts_user, final_message]
+"""
+
+NETWORK = """\
+[Match]
+Name=en* eth*
+
+[Network]
+DHCP=yes
+"""
+
+NETWORK_LINKS = {
+    "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service": "/lib/systemd/system/systemd-networkd.service",
+    "/etc/systemd/system/sockets.target.wants/systemd-networkd.socket": "/lib/systemd/system/systemd-networkd.socket",
+    "/etc/systemd/system/dbus-org.freedesktop.network1.service": "/lib/systemd/system/systemd-networkd.service",
+    "/etc/systemd/system/network-online.target.wants/systemd-networkd-wait-online.service": "/lib/systemd/system/systemd-networkd-wait-online.service",
+}
+"""What `systemctl enable systemd-networkd` links. Source: the [Install] sections of systemd's units."""
+
+COMMAND_UNIT = "/etc/systemd/system/forgelet-container.service"
+MANAGERS = frozenset({"ifupdown", "network-manager", "netplan.io", "ifupdown-ng", "connman"})
+"""Packages that configure the network on their own: where the source has one, its configuration stays as it is."""
+
+
+class Tree:
+    """The image's root, written to without ever following a link out of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def at(self, path: str, *, make: bool = True) -> Path:
+        """The place of an absolute path in the tree, links in its parent folders resolved inside; with `make` these are made as needed."""
+        place = self.root
+        for part in path.strip("/").split("/")[:-1]:
+            place = self._step(place / part)
+            if make:
+                place.mkdir(exist_ok=True)
+        return place / path.rpartition("/")[2]
+
+    def _step(self, place: Path) -> Path:
+        if not place.is_symlink():
+            return place
+        target = place.readlink()
+        inside = self.root / str(target).lstrip("/") if target.is_absolute() else place.parent / target
+        if not inside.resolve().is_relative_to(self.root.resolve()):
+            raise ValueError(f"{place} leads out of the image")
+        return inside
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """A regular file of root's; whatever else was there is replaced."""
+        place = self.at(path)
+        place.unlink(missing_ok=True)
+        place.write_bytes(text.encode(errors="surrogateescape"))
+        place.chmod(mode)
+
+    def link(self, path: str, target: str) -> None:
+        """A symbolic link; whatever was there is replaced."""
+        place = self.at(path)
+        if place.is_symlink() or place.exists():
+            place.unlink()
+        place.symlink_to(target)
+
+
+def make_bootable(root: Path, plan: BuildPlan, build_log: str, given: Callable[[str], bool]) -> None:
+    """Write what the machine needs. `given(path)`: whether the source brought that path itself (then it stays)."""
+    tree = Tree(root)
+    if not given("/etc/hostname"):
+        tree.write("/etc/hostname", f"{plan.hostname}\n")
+    if not given("/etc/hosts"):
+        tree.write("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {plan.hostname}\n::1 localhost ip6-localhost ip6-loopback\n")
+    tree.write("/etc/machine-id", "", 0o444)
+    _network(tree, plan, given)
+    added = {addition.item for addition in plan.additions}
+    if "cloud-init" in added:
+        tree.write("/etc/cloud/cloud.cfg.d/90_forgelet.cfg", CLOUD_CONFIG.replace("{keytypes}", json.dumps(_missing_keys(tree, plan))))
+    if plan.command_unit:
+        tree.write(COMMAND_UNIT, plan.command_unit)
+        tree.link("/etc/systemd/system/multi-user.target.wants/forgelet-container.service", COMMAND_UNIT)
+    _append_log(tree, build_log)
+    _marks(tree, plan)
+
+
+def _missing_keys(tree: Tree, plan: BuildPlan) -> list[str]:
+    """The kinds of host keys that the machine has to make: none where the source brought its own, or where there is no SSH."""
+    folder = tree.at("/etc/ssh/x", make=False).parent
+    if not plan.overlay:
+        # These came with the base disk, which other images share.
+        for key in folder.glob("ssh_host_*_key*"):
+            key.unlink()
+    return [] if not folder.is_dir() or any(folder.glob("ssh_host_*_key")) else ["rsa", "ecdsa", "ed25519"]
+
+
+def _network(tree: Tree, plan: BuildPlan, given: Callable[[str], bool]) -> None:
+    if MANAGERS & {package.name for package in plan.packages}:
+        return
+    tree.write("/etc/systemd/network/90-forgelet-dhcp.network", NETWORK)
+    for path, target in NETWORK_LINKS.items():
+        if not given(path):
+            tree.link(path, target)
+    if not given("/etc/resolv.conf"):
+        tree.link("/etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")
+
+
+def _append_log(tree: Tree, build_log: str) -> None:
+    # The source's history stays; the image's own installation follows it.
+    place = tree.at("/var/log/dpkg.log")
+    if place.is_symlink() or (place.exists() and not place.is_file()):
+        return
+    with place.open("ab") as log:
+        log.write(build_log.encode(errors="surrogateescape"))
+
+
+def _marks(tree: Tree, plan: BuildPlan) -> None:
+    """Holds into dpkg's status, manual and automatic marks into apt's extended_states."""
+    held = {package.name for package in plan.packages if package.hold}
+    manual = {(p.name, p.arch) for p in plan.packages if not p.auto} | {(a.item, plan.arch) for a in plan.additions}
+    status = tree.at("/var/lib/dpkg/status")
+    paragraphs, states = [], []
+    for fields in parse_stanzas(status.read_bytes().decode(errors="surrogateescape")):
+        if fields["Package"] in held:
+            fields["Status"] = fields["Status"].replace("install ", "hold ", 1)
+        paragraphs.append(write_stanza(fields))
+        arch = fields["Architecture"]
+        if (fields["Package"], arch) not in manual and not (arch == "all" and (fields["Package"], plan.arch) in manual):
+            states.append(write_stanza({"Package": fields["Package"], "Architecture": plan.arch if arch == "all" else arch, "Auto-Installed": "1"}))
+    status.write_bytes("".join(paragraphs).encode(errors="surrogateescape"))
+    tree.write("/var/lib/apt/extended_states", "".join(states))

@@ -1,0 +1,68 @@
+"""What a scan must bring home: the chooser that the service hands to the scanner between its two phases."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+from typing import Literal
+
+from builders.archive import Archive, PackageId
+from builders.explain import base_wins
+from scanner.report import FileEntry, Package, Report, ScanReport, State
+from scanner.scan import Chooser, Pick
+
+_CHANGED = frozenset({State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED})
+_INFO = "/var/lib/dpkg/info/"
+
+
+def archive_of(head: ScanReport, cache: Path) -> Archive:
+    """The archive that the scanned system's base release comes from, with the components that it uses."""
+    used = {part for repository in head.repositories for part in repository.components}
+    return Archive(head.system.codename, head.system.package_arch, cache, sorted({"main"} | used & {"contrib", "non-free", "non-free-firmware"}))
+
+
+def installed(head: ScanReport) -> list[Package]:
+    """The packages that are really on the system (dpkg also remembers removed ones)."""
+    return [package for package in head.packages if package.status == "installed"]
+
+
+def identity(package: Package) -> PackageId:
+    return PackageId(package.name, package.arch, package.version)
+
+
+def foreign(head: ScanReport, cache: Path) -> set[PackageId]:
+    """Installed packages that no repository in reach offers at their version. Raises `BuildFailed` when the lists cannot be had."""
+    if head.system.distribution != "Debian":
+        return set()
+    archive = archive_of(head, cache)
+    archive.refresh()
+    return {identity(package) for package in installed(head)} - archive.offers()
+
+
+def chooser(cache: Path) -> Chooser:
+    """A chooser that knows the repositories: changed and unmanaged paths go to the overlay, packages that no repository offers to `foreign`."""
+
+    def choose(report: Report) -> Pick:
+        names = {package.name for package in foreign(report.head, cache)}
+        return lambda entry: pick(entry, names)
+
+    return choose
+
+
+def pick(entry: FileEntry, foreign_names: Set[str]) -> Literal["overlay", "foreign"] | None:
+    """Where the contents of one path go; `foreign_names` are packages that must be repacked from their files."""
+    if entry.state == State.MANAGED:
+        return "foreign" if entry.package and entry.package.partition(":")[0] in foreign_names else None
+    if entry.state == State.MISSING:
+        return "overlay"
+    if entry.state not in _CHANGED or entry.type == "socket":
+        return None
+    if foreign_names and _of_database(entry.path, foreign_names):
+        return "foreign"
+    return None if base_wins(entry.path) else "overlay"
+
+
+def _of_database(path: str, names: Set[str]) -> bool:
+    if path == "/var/lib/dpkg/status":
+        return True
+    return path.startswith(_INFO) and path.removeprefix(_INFO).rpartition(".")[0].partition(":")[0] in names

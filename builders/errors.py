@@ -1,0 +1,43 @@
+"""What can go wrong in the builders' room (the trunk of the tree is in `scanner/errors.py`).
+
+    UserError
+    └── SpecError          the builder file is wrong: every mistake with key and line    (exit 1)
+    StepFailed
+    ├── BuildFailed        diskimage-builder or the last pass failed                     (exit 5)
+    └── BootFailed         the image did not come up, or did not answer                  (exit 5)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from scanner.errors import StepFailed, UserError
+
+if TYPE_CHECKING:
+    from builders.spec import BuilderSpec
+
+
+class SpecError(UserError):
+    """The builder file is wrong. `problems` are `line N, key: what is wrong`.
+
+    `specs` is what could be read of its builders all the same, for the checks that come after: one for each, zeros where it is wrong.
+    """
+
+    code = "invalid-spec"
+
+    def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = (), specs: Sequence[BuilderSpec] = ()) -> None:
+        super().__init__(message, hint=hint, problems=problems)
+        self.specs = tuple(specs)
+
+
+class BuildFailed(StepFailed):
+    """diskimage-builder or the last pass failed."""
+
+    code = "build-failed"
+
+
+class BootFailed(StepFailed):
+    """The image did not come up in time, or its guest agent did not answer."""
+
+    code = "boot-failed"

@@ -1,0 +1,113 @@
+"""Which differences between a source and its copy are expected, and by which rule of the closed list (`rules.toml`)."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ONLY_COPY, ONLY_SOURCE, CHANGED = "only in copy", "only in source", "changed"
+_MERGED = ("/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the closed list; see the head of `rules.toml` for what the fields mean."""
+
+    name: str
+    reason: str
+    pattern: re.Pattern[str] | None = None
+    kinds: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+    base_wins: bool = False
+
+    def covers(self, path: str) -> bool:
+        return self.pattern is not None and self.pattern.fullmatch(path) is not None
+
+    def explains(self, path: str, kind: str, fields: Iterable[str]) -> bool:
+        if kind not in self.kinds or not self.covers(path):
+            return False
+        return kind != CHANGED or not self.fields or self.fields.issuperset(fields)
+
+
+@cache
+def rules() -> dict[str, Rule]:
+    """The closed list by name, in its order."""
+    with (Path(__file__).parent / "rules.toml").open("rb") as text:
+        listed = tomllib.load(text)["rule"]
+    return {entry["name"]: _rule(entry) for entry in listed}
+
+
+def _rule(entry: dict[str, object]) -> Rule:
+    paths = [str(one) for one in entry.get("paths", [])]  # type: ignore[attr-defined]
+    return Rule(
+        str(entry["name"]),
+        str(entry["reason"]),
+        re.compile("|".join(map(_translate, paths)), re.DOTALL) if paths else None,
+        frozenset(entry.get("kinds", ())),  # type: ignore[call-overload]
+        frozenset(entry.get("fields", ())),  # type: ignore[call-overload]
+        bool(entry.get("base_wins", False)),
+    )
+
+
+def _translate(pattern: str) -> str:
+    parts = re.split(r"(\*\*/|\*\*|\*)", pattern)
+    words = {"**/": "(?:.*/)?", "**": ".+", "*": "[^/]*"}
+    return "".join(words.get(part, re.escape(part)) for part in parts)
+
+
+def base_wins(path: str) -> bool:
+    """Whether the image keeps its own version of `path` (see `base_wins` in `rules.toml`)."""
+    return any(rule.base_wins and rule.covers(path) for rule in rules().values())
+
+
+def canonical(path: str) -> str:
+    """`path` as it is on a system with a merged /usr."""
+    return "/usr" + path if path.startswith(_MERGED) else path
+
+
+def listed_by(root: Path, packages: Iterable[str]) -> set[str]:
+    """Every path that the named packages (`name` or `name:arch`) list, on the system below `root`. Source: dpkg's `info/*.list`."""
+    found: set[str] = set()
+    info = root / "var/lib/dpkg/info"
+    for package in packages:
+        for name in (f"{package}.list", f"{package}:amd64.list"):
+            if (info / name).exists():
+                text = (info / name).read_bytes().decode(errors="surrogateescape")
+                found.update(canonical(line) for line in text.splitlines())
+    return found
+
+
+class Explainer:
+    """Explains differences of paths; what belongs to added packages is read from the copy itself."""
+
+    def __init__(self, added: set[str], link: Callable[[str], str | None]) -> None:
+        """`added`: paths of added packages; `link`: a path's link target on the copy, None when it is no symlink."""
+        self.added = added
+        self.link = link
+
+    def explain(self, path: str, kind: str, fields: Iterable[str] = ()) -> str | None:
+        """The name of the rule that explains this difference, or None."""
+        fields = tuple(fields)
+        for rule in rules().values():
+            if rule.explains(path, kind, fields):
+                return rule.name
+        if kind == ONLY_COPY and path in self.added:
+            return "added-package"
+        if kind == ONLY_COPY and self._leads_to_added(path):
+            return "added-link"
+        return None
+
+    def _leads_to_added(self, path: str) -> bool:
+        for _ in range(4):
+            target = self.link(path)
+            if target is None:
+                return False
+            path = canonical(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
+            if path in self.added:
+                return True
+        return False

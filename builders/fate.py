@@ -1,0 +1,64 @@
+"""What a build from a scan does with one path of it, and by which rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from builders.capture import pick
+from builders.explain import rules
+from scanner.agent.tree import printable
+from scanner.overlay import FOREIGN, member_path, open_overlay
+from scanner.report import FileEntry, Kind, Report, State
+
+_INFO = "/var/lib/dpkg/info/"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """`action` is one of `install`, `repack`, `restore`, `delete`, `keep-own`, `nothing`, `not-brought`, `supply`."""
+
+    action: str
+    why: str
+    rule: str | None = None
+    """The rule of the closed list (`rules.toml`) that decided, if one did."""
+
+
+def fate(report: Report, entry: FileEntry) -> Fate:
+    """Raises `HostileInput` when the scan's archives are damaged."""
+    head = report.head
+    redacted = next((one for one in head.redacted if one.path == printable(entry.raw)), None)
+    if entry.state == State.EXCLUDED:
+        return Fate("nothing", "excluded from the scan: the new machine makes its own")
+    if redacted is not None:
+        return Fate("supply", f"its contents ({redacted.secret}) were redacted: they must be supplied at build time")
+    own = next((rule for rule in rules().values() if rule.base_wins and rule.covers(entry.path)), None)
+    where = pick(entry, repacked(report.folder))
+    if where == "foreign" and head.overlay:
+        return Fate("repack", "packages that no repository offers are made again from their files")
+    if entry.state == State.MANAGED:
+        return Fate("install", "the package that ships it is installed again, at the same version; owner, mode, attributes and time are set from the report")
+    if own is not None:
+        return Fate("keep-own", own.reason, own.name)
+    if entry.type == Kind.SOCKET:
+        return Fate("nothing", "a socket is made by the program that listens on it")
+    if not head.overlay:
+        return Fate("not-brought", "the scan has no overlay: contents outside packages were not captured", "no-overlay")
+    if entry.state == State.MISSING:
+        return Fate("delete", "the source does not have it: a whiteout of the overlay takes it away")
+    return Fate("restore", "its contents are in the overlay; owner, mode, attributes and time are set from the report")
+
+
+def repacked(scan: Path) -> frozenset[str]:
+    """Names of the packages that the scan brought home whole: those whose file lists are in its archive."""
+    archive = scan / FOREIGN
+    return _names(archive, archive.stat().st_mtime_ns) if archive.exists() else frozenset()
+
+
+@lru_cache(maxsize=8)
+def _names(archive: Path, made: int) -> frozenset[str]:
+    with open_overlay(archive) as tar:
+        paths = [member_path(member) for member in tar]
+    names = (path.removeprefix(_INFO).removesuffix(".list") for path in paths if path.startswith(_INFO) and path.endswith(".list"))
+    return frozenset(name.partition(":")[0] for name in names)

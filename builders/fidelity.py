@@ -1,0 +1,234 @@
+"""The comparison behind the proof: source report against copy report, every difference explained by the closed list or not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builders.explain import CHANGED, ONLY_COPY, ONLY_SOURCE, Explainer, rules
+from builders.image import Difference, Excuse, Scope
+from scanner.agent.tree import printable
+from scanner.compare import (
+    FileDifference,
+    RowDifference,
+    compare_files,
+    compare_groups,
+    compare_packages,
+    compare_services,
+    compare_users,
+)
+from scanner.overlay import member_path, open_overlay
+from scanner.report import FileEntry, Package, Report, Service, State
+
+_GROWN = frozenset({"size", "sha256", "mtime"})
+_HOST_KEY = re.compile(r"/etc/ssh/ssh_host_[a-z0-9]+_key(\.pub)?")
+_NOT_BROUGHT = frozenset({State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED, State.MANAGED})
+SYSTEM_IDS = range(1, 1000)
+"""Not 0: another name for root is never something that a package makes for itself."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The sums, the differences and what each rule excused."""
+
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+
+    def add(self, scope: str, total: int, found: Iterable[Difference]) -> None:
+        """`total`: rows on the source."""
+        found = list(found)
+        explained = sum(1 for one in found if one.rule)
+        touching = sum(1 for one in found if one.what != ONLY_COPY)
+        self.scopes[scope] = Scope(equal=total - touching, explained=explained, unexplained=len(found) - explained)
+        self.differences += found
+
+    def excuses(self) -> list[Excuse]:
+        counts = Counter(one.rule for one in self.differences if one.rule)
+        return [Excuse(rule=name, reason=rules()[name].reason, count=counts[name]) for name in rules() if counts[name]]
+
+
+@dataclass(slots=True)
+class Copy:
+    """The migrated machine: its report, its file system mounted read-only, and the names of the packages that were added."""
+
+    report: Report
+    root: Path
+    added: set[str]
+
+
+def compare(source: Report, copy: Copy, explainer: Explainer) -> Comparison:
+    """Everything that a report tells, scope by scope."""
+    result = Comparison()
+    result.add("packages", len(source.head.packages), _packages(source, copy))
+    result.add("files", _present(source), _files(source, copy, explainer))
+    result.add("users", len(source.head.users) + len(source.head.groups), _accounts(source, copy))
+    result.add("services", len(source.head.services), _services(source, copy, explainer))
+    result.differences.sort(key=lambda one: one.rule is not None)
+    return result
+
+
+def _present(source: Report) -> int:
+    return source.head.counts["files"] - source.head.counts.get(State.MISSING, 0)
+
+
+def _row(scope: str, difference: RowDifference, rule: str | None) -> Difference:
+    kind = ONLY_SOURCE if difference.right is None else ONLY_COPY if difference.left is None else ", ".join(difference.fields)
+    shown = [", ".join(f"{name}={getattr(side, name)}" for name in difference.fields if hasattr(side, name)) for side in (difference.left, difference.right)]
+    return Difference(scope=scope, item=difference.name, what=kind, source=shown[0], copy=shown[1], rule=rule)
+
+
+def _packages(source: Report, copy: Copy) -> Iterator[Difference]:
+    for one in compare_packages(source, copy.report):
+        rule = "added-package" if one.left is None and isinstance(one.right, Package) and one.right.name in copy.added else None
+        if one.right is None and not source.head.overlay:
+            rule = "no-overlay"
+        yield _row("packages", one, rule)
+
+
+def _services(source: Report, copy: Copy, explainer: Explainer) -> Iterator[Difference]:
+    for one in compare_services(source, copy.report):
+        yield _row("services", one, _service_rule(one, source, copy, explainer))
+
+
+def _service_rule(one: RowDifference, source: Report, copy: Copy, explainer: Explainer) -> str | None:
+    unit = one.right if isinstance(one.right, Service) else None
+    if unit is not None and (unit.package or "").partition(":")[0] in copy.added:
+        # New, or a unit of an added package that comes before the source's init script of that name.
+        return "added-package"
+    if unit is not None and one.left is None:
+        return explainer.explain(unit.path, ONLY_COPY)
+    return "no-overlay" if unit is None and not source.head.overlay else None
+
+
+def _accounts(source: Report, copy: Copy) -> Iterator[Difference]:
+    for one in compare_users(source, copy.report):
+        rule = "added-account" if one.left is None and getattr(one.right, "uid", 0) in SYSTEM_IDS else None
+        if not source.head.overlay and one.fields == ("password",):
+            rule = "no-overlay"
+        if one.fields == ("password",) and any(secret.path == "/etc/shadow" for secret in source.head.redacted):
+            rule = "redacted"
+        yield _row("users", one, rule)
+    for one in compare_groups(source, copy.report):
+        rule = "added-account" if one.left is None and getattr(one.right, "gid", 0) in SYSTEM_IDS else None
+        yield _row("users", one._replace(name=f"group {one.name}"), rule)
+    yield from _secrets(source, copy)
+
+
+def _secrets(source: Report, copy: Copy) -> Iterator[Difference]:
+    """Password hashes and their ages, line by line; only whether they are the same is told."""
+    overlay = source.folder / "overlay.tar.zst"
+    if not source.head.overlay or not overlay.exists():
+        return
+    ours = _shadow(_member(overlay, "/etc/shadow"))
+    theirs = _shadow((copy.root / "etc/shadow").read_bytes())
+    for name, line in ours.items():
+        if theirs.get(name) != line:
+            yield Difference(scope="users", item=name, what="password hash or its age")
+
+
+def _shadow(table: bytes) -> dict[str, bytes]:
+    return {line.partition(b":")[0].decode(errors="backslashreplace"): line for line in table.splitlines()}
+
+
+def _member(overlay: Path, path: str) -> bytes:
+    with open_overlay(overlay) as tar:
+        for member in tar:
+            if member_path(member) == path and member.isreg():
+                data = tar.extractfile(member)
+                return data.read() if data else b""
+    return b""
+
+
+def _files(source: Report, copy: Copy, explainer: Explainer) -> list[Difference]:
+    found = []
+    for one in compare_files(source, copy.report):
+        rule = _explained(one, source, copy, explainer)
+        if rule is None and _HOST_KEY.fullmatch(one.path) and kind_of(one) == ONLY_COPY and not _has_host_keys(source):
+            rule = "host-keys"
+        found.append((one, rule))
+    return [_file(one, rule) for one, rule in _folders(found)]
+
+
+def _has_host_keys(source: Report) -> bool:
+    return any(_HOST_KEY.fullmatch(entry.path) for entry in source.files() if _there(entry))
+
+
+def kind_of(one: FileDifference) -> str:
+    """`only in source`, `only in copy` or `changed`."""
+    if not _there(one.right):
+        return ONLY_SOURCE
+    return CHANGED if _there(one.left) else ONLY_COPY
+
+
+def _there(entry: FileEntry | None) -> bool:
+    return entry is not None and entry.state != State.MISSING
+
+
+def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Explainer) -> str | None:
+    kind = kind_of(one)
+    rule = explainer.explain(one.path, kind, one.fields)
+    if rule is None and kind == CHANGED and _log_grew(one, copy.root):
+        return "log-appended"
+    if rule is None and not source.head.overlay and kind != ONLY_COPY and one.left is not None and one.left.state in _NOT_BROUGHT - {State.MANAGED}:
+        return "no-overlay"
+    return rule or _redacted(one, kind, source)
+
+
+def _redacted(one: FileDifference, kind: str, source: Report) -> str | None:
+    """What the scan left on the machine is not on the copy, or has other contents there, since somebody supplied them."""
+    if kind == ONLY_COPY or (kind == CHANGED and not _GROWN.issuperset(one.fields)):
+        return None
+    return "redacted" if printable(os.fsencode(one.path)) in {secret.path for secret in source.head.redacted} else None
+
+
+def _log_grew(one: FileDifference, root: Path) -> bool:
+    left, right = one.left, one.right
+    if left is None or right is None or left.type != "file" or not one.path.startswith("/var/log/") or not _GROWN.issuperset(one.fields) or right.size < left.size:
+        return False
+    with (root / one.path.lstrip("/")).open("rb") as log:
+        return hashlib.sha256(log.read(left.size)).hexdigest() == left.sha256
+
+
+def _folders(found: list[tuple[FileDifference, str | None]]) -> list[tuple[FileDifference, str | None]]:
+    """Folders, children first: a new one that holds only explained entries, and one whose time moved because of them."""
+    inside: dict[str, list[str | None]] = {}
+    settled = []
+    for one, rule in reversed(found):
+        children = inside.get(one.path, [])
+        if rule is None and children and all(children) and _is_folder(one):
+            rule = "added-folder" if kind_of(one) == ONLY_COPY else "directory-time" if one.fields == ("mtime",) else None
+        if one.path != "/":
+            inside.setdefault(posixpath.dirname(one.path), []).append(rule)
+        settled.append((one, rule))
+    return settled[::-1]
+
+
+def _is_folder(one: FileDifference) -> bool:
+    return one.right is not None and one.right.type == "directory"
+
+
+def _file(one: FileDifference, rule: str | None) -> Difference:
+    kind = kind_of(one)
+    return Difference(
+        scope="files",
+        item=_printable(one.path),
+        what=kind if kind != CHANGED else ", ".join(one.fields),
+        source=_shown(one.left, one.fields) if kind == CHANGED else "",
+        copy=_shown(one.right, one.fields) if kind == CHANGED else "",
+        rule=rule,
+    )
+
+
+def _shown(entry: FileEntry | None, fields: Iterable[str]) -> str:
+    values = ", ".join(f"{name}={getattr(entry, name)}" for name in fields)
+    return _printable(values)
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,279 @@
+"""The last pass over the finished base disk: after it the tree is the source's tree, path by path.
+
+It runs as root in a process of its own (`python -m builders.lastpass JOB.json`), on the mounted file system of the disk, after
+diskimage-builder has gone: nothing that runs later can undo it. In order:
+
+1. the overlay is unpacked (contents, holes, hardlinks, deletions);
+2. accounts are merged: the source's numbers win;
+3. the tree and the report are walked side by side: what the source deleted or never had is removed unless a rule of the closed
+   list keeps it, and every reported path gets owner, mode, ACLs, capabilities, attributes and time, in that order;
+4. what a machine needs to start is written (`bootable.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from builders import holes
+from builders.accounts import TABLES, Merged, from_report, merge, read_tables
+from builders.bootable import Tree, make_bootable
+from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by
+from builders.plan import BuildPlan
+from scanner import metadata
+from scanner.agent.tree import Root
+from scanner.agent.walk import KINDS
+from scanner.overlay import unpack
+from scanner.report import FileEntry, Report, State, walk_key
+
+
+@dataclass(slots=True)
+class Job:
+    """What the pass works on."""
+
+    root: str
+    scan: str
+    """Folder of the scan: report and, perhaps, overlay."""
+    plan: str
+    build_log: str
+    """The dpkg log of the base's installation."""
+    added: list[str]
+    """Packages on the base that the source does not have."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the pass did, printed as one JSON line at its end."""
+
+    restored: int = 0
+    set: int = 0
+    """Paths whose owner, mode, attributes and time were set."""
+    pruned: int = 0
+    moved: int = 0
+    """Files of added packages whose owner had to take another number."""
+    lacking: list[str] = field(default_factory=list)
+    """Reported paths that the tree does not have, printable, first 200."""
+
+
+def main(argv: list[str]) -> int:
+    job = Job(**json.loads(Path(argv[0]).read_text()))
+    print(json.dumps(asdict(apply(job))))
+    return 0
+
+
+def apply(job: Job) -> Outcome:
+    """The whole pass on the tree `job.root`."""
+    root, report = Path(job.root), Report(Path(job.scan))
+    plan = BuildPlan.model_validate_json(Path(job.plan).read_bytes())
+    base_tables = read_tables(_etc(root))
+    outcome = Outcome()
+    overlay = report.folder / "overlay.tar.zst"
+    if report.head.overlay and overlay.exists():
+        outcome.restored = sum(1 for _ in unpack(overlay, root, skip=base_wins))
+    accounts = _merge_accounts(root, report, base_tables)
+    given = _Walk(root, report, accounts, set(job.added), outcome).run()
+    make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
+    subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
+    if report.head.overlay:
+        _set_directory_times(root, report)
+    return outcome
+
+
+def _etc(root: Path) -> Path:
+    """The folder of the accounts, also where the source made a link of it: never this machine's own."""
+    return Tree(root).at("/etc/passwd", make=False).parent
+
+
+def _merge_accounts(root: Path, report: Report, base: dict[str, str]) -> Merged:
+    etc = _etc(root)
+    listed = from_report(report.head.users, report.head.groups)
+    redacted = {secret.path for secret in report.head.redacted}
+    # Without its shadow table an account is there, and locked.
+    source = {**read_tables(etc), **{name: text for name, text in listed.items() if f"/etc/{name}" in redacted}} if report.head.overlay else listed
+    merged = merge(source, base)
+    for name in TABLES:
+        path = etc / name
+        if path.is_symlink():
+            path.unlink()
+        path.write_bytes(merged.tables[name].encode(errors="surrogateescape"))
+        if name.endswith("shadow"):
+            path.chmod(0o640)
+    return merged
+
+
+class _Walk:
+    """The side-by-side walk of tree and report."""
+
+    WATCHED = frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})
+
+    def __init__(self, root: Path, report: Report, accounts: Merged, added: set[str], outcome: Outcome) -> None:
+        self.root = root
+        self.report = report
+        self.accounts = accounts
+        self.outcome = outcome
+        self.explainer = Explainer(listed_by(root, added), self._link)
+        self.doomed: list[str] = []
+        self._inside = Root(os.fsencode(root))
+        self._open_folder = ("", self._inside.folder(b""))
+
+    def run(self) -> set[str]:
+        """Do it; answers which of the watched paths the source brought itself."""
+        given: set[str] = set()
+        for path, entry in self._pairs():
+            if entry is None:
+                self._only_here(path)
+            elif entry.state == State.MISSING:
+                self.doomed.append(path)
+            elif entry.state != State.EXCLUDED and not base_wins(path):
+                self._set(entry)
+                given.add(path) if path in self.WATCHED or path.startswith("/etc/systemd/system/") else None
+            elif entry.state == State.EXCLUDED and entry.mode and entry.type == "directory":
+                self._set(entry)
+        self._prune()
+        return given
+
+    def _pairs(self) -> Iterator[tuple[str, FileEntry | None]]:
+        """Every path of the report, and every path of the tree that the report does not know (below its excluded folders: none)."""
+        mine = tree(self.root)
+        here = next(mine, None)
+        for entry in self.report.files():
+            key = walk_key(entry.path)
+            while here is not None and walk_key(here) < key:
+                yield here, None
+                here = next(mine, None)
+            if here == entry.path:
+                here = next(mine, None)
+            yield entry.path, entry
+            while entry.state == State.EXCLUDED and here is not None and here.startswith(entry.path.rstrip("/") + "/"):
+                here = next(mine, None)
+        while here is not None:
+            yield here, None
+            here = next(mine, None)
+
+    def _link(self, path: str) -> str | None:
+        try:
+            return os.readlink(self._place(path))
+        except OSError:
+            return None
+
+    def _place(self, path: str) -> str:
+        return f"{self.root}{path}"
+
+    def _only_here(self, path: str) -> None:
+        if self.explainer.explain(path, ONLY_COPY) is None:
+            self.doomed.append(path)
+        else:
+            self._move_owner(path)
+
+    def _move_owner(self, path: str) -> None:
+        info = os.lstat(self._place(path))
+        uid = self.accounts.moved_uids.get(info.st_uid, info.st_uid)
+        gid = self.accounts.moved_gids.get(info.st_gid, info.st_gid)
+        if (uid, gid) != (info.st_uid, info.st_gid):
+            os.chown(self._place(path), uid, gid, follow_symlinks=False)
+            if stat.S_ISREG(info.st_mode):
+                os.chmod(self._place(path), stat.S_IMODE(info.st_mode))
+            self.outcome.moved += 1
+
+    def _set(self, entry: FileEntry) -> None:
+        try:
+            # First of all: where the source has a folder and the tree a link, paths below lead out of the tree, to this machine's own.
+            folder = self._folder(entry.path)
+            self._match_links(entry)
+            self._match_holes(entry)
+            if KINDS[stat.S_IFMT(os.lstat(self._place(entry.path)).st_mode)] != entry.type:
+                raise NotADirectoryError(entry.path)
+            metadata.apply(folder, os.fsencode(entry.path).rpartition(b"/")[2] or b".", metadata.of_entry(entry))
+            self.outcome.set += 1
+        except (FileNotFoundError, NotADirectoryError):
+            if len(self.outcome.lacking) < 200:
+                self.outcome.lacking.append(entry.raw.decode(errors="backslashreplace"))
+
+    def _match_links(self, entry: FileEntry) -> None:
+        """What the package manager cannot tell: a shipped link that was pointed elsewhere, a shipped file that got a second name."""
+        place = self._place(entry.path)
+        if entry.type == "symlink" and os.path.islink(place) and os.readlink(place) != entry.target:
+            os.unlink(place)
+            os.symlink(entry.target or "", place)
+        first = self._place(entry.hardlink) if entry.hardlink and entry.hardlink != entry.path else None
+        if first and os.path.lexists(first) and not os.path.samestat(os.lstat(first), os.lstat(place)):
+            os.unlink(place)
+            os.link(first, place, follow_symlinks=False)
+
+    def _match_holes(self, entry: FileEntry) -> None:
+        # The overlay brought its holes itself; what packages unpacked may have others than the source.
+        if entry.type != "file" or entry.state != State.MANAGED:
+            return
+        info = os.lstat(self._place(entry.path))
+        if stat.S_ISREG(info.st_mode):
+            holes.match(self._place(entry.path), info, entry.extents)
+
+    def _folder(self, path: str) -> int:
+        """A descriptor of the folder that `path` lies in, reached through no link; the walk stays in one folder for long.
+
+        Raises FileNotFoundError, NotADirectoryError (a link is on the way).
+        """
+        folder = path.rpartition("/")[0]
+        if self._open_folder[0] != folder:
+            opened = self._inside.folder(os.fsencode(folder))
+            os.close(self._open_folder[1])
+            self._open_folder = (folder, opened)
+        return self._open_folder[1]
+
+    def _prune(self) -> None:
+        """Remove what must go, deepest first; a folder that something kept lies in stays."""
+        for path in reversed(self.doomed):
+            place = self._place(path)
+            try:
+                self._folder(path)
+                if stat.S_ISDIR(os.lstat(place).st_mode):
+                    os.rmdir(place)
+                else:
+                    os.unlink(place)
+                self.outcome.pruned += 1
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                if not os.path.isdir(place):
+                    raise
+
+
+def tree(root: Path) -> Iterator[str]:
+    """Every path below `root` in walk order, `/` first; never through a link or into another file system."""
+    device = os.lstat(root).st_dev
+    yield "/"
+    yield from _below(os.fsencode(root), b"", device)
+
+
+def _below(root: bytes, folder: bytes, device: int) -> Iterator[str]:
+    with os.scandir(root + (folder or b"/")) as entries:
+        names = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+    for name, directory in names:
+        path = folder + b"/" + name
+        yield os.fsdecode(path)
+        if directory and os.lstat(root + path).st_dev == device:
+            yield from _below(root, path, device)
+
+
+def _set_directory_times(root: Path, report: Report) -> None:
+    """Once more for folders: writing into them moved their times."""
+    inside = Root(os.fsencode(root))
+    for entry in report.files():
+        if entry.type == "directory" and entry.state not in (State.MISSING, State.EXCLUDED) and not base_wins(entry.path):
+            try:
+                folder = inside.folder(entry.raw)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            os.utime(folder, ns=(entry.mtime, entry.mtime))
+            os.close(folder)
+    inside.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""OpenStack: the image that Glance takes and Nova boots."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from builders import plan as plans
+from builders.base import Base, base_for
+from builders.errors import BuildFailed
+from builders.formats import check_file_system, check_image, convert
+from builders.image import Addition, Image
+from builders.lastpass import Job
+from builders.plan import BuildPlan
+from builders.spec import BuilderSpec
+from builders.stages import Stages
+from scanner.errors import CommandFailed
+from scanner.host.disks import root_of
+from scanner.host.run import run
+from scanner.progress import Progress
+from scanner.report import Report
+
+
+class Openstack:
+    """The platform behind `type: openstack`."""
+
+    def check(self, report: Report, specs: list[BuilderSpec], name: str) -> None:
+        """See `Platform.check`."""
+        plans.check(report, specs, name)
+
+    def build(self, scan: Path, spec: BuilderSpec, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
+        """See `Platform.build`. Stages: `plan`, `base`, `last-pass`, `convert`, `check`."""
+        clock = Stages(progress)
+        with clock.stage("plan", 2, "Planning"):
+            plan = plans.make_plan(Report(scan), spec, cache)
+            (into / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
+        with clock.stage("base", 8, "Preparing the base disk"):
+            base = base_for(plan, scan, work, cache, progress)
+        with clock.stage("last-pass", 70, "Applying the overlay"):
+            disk = work / "disk.raw"
+            run(["cp", "--sparse=always", "--reflink=auto", str(base.disk), str(disk)], root=True)
+            outcome = last_pass(disk, scan, into / "plan.json", base, plan, work)
+            check_file_system(disk)
+            progress.log(f"last pass: {json.dumps(outcome)}")
+        with clock.stage("convert", 82, "Writing the image"):
+            files = [convert(disk, format, into) for format in plan.formats]
+            disk.unlink()
+        with clock.stage("check", 94, "Checking the image"):
+            for file in files:
+                check_image(into / file.name, file.format, plan.disk_size * 2**20, work / f"check-{file.format}")
+        image = Image(
+            files=files,
+            virtual_size=plan.disk_size * 2**20,
+            memory=plan.memory,
+            packages=len(base.installed),
+            additions=_additions(plan, base),
+            not_brought=plan.not_brought,
+            base_from_cache=base.cached,
+            stages=clock.seconds,
+            provenance=_provenance(Report(scan), plan, base, outcome),
+        )
+        image.save(into)
+        return image
+
+
+def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPlan, work: Path) -> dict[str, Any]:
+    """Run `builders/lastpass.py` as root on the mounted disk; answers what it did. Raises `BuildFailed`."""
+    with root_of(disk, "raw", work, writable=True) as root:
+        job = Job(str(root), str(scan), str(plan_file), str(base.log), added_packages(plan, base))
+        job_file = work / "last-pass.json"
+        job_file.write_text(json.dumps(asdict(job)))
+        try:
+            done = run([sys.executable, "-m", "builders.lastpass", str(job_file)], root=True, env=_own_path())
+        except CommandFailed as error:
+            full = "No space left on device" in error.stderr
+            hint = "set a larger diskSize" if full else "forgelet job log ID shows the whole story"
+            raise BuildFailed(f"the last pass failed: {error.stderr.strip().splitlines()[-1]}\n{error.stderr}", hint=hint) from error
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _own_path() -> dict[str, str]:
+    return {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def added_packages(plan: BuildPlan, base: Base) -> list[str]:
+    """Names of the packages on the base that the source does not have."""
+    theirs = {(package.name, package.arch) for package in plan.packages}
+    rows = (row.split(" ") for row in base.installed)
+    return sorted(name for name, arch, _ in rows if (name, arch) not in theirs)
+
+
+def _additions(plan: BuildPlan, base: Base) -> list[Addition]:
+    asked = {addition.item for addition in plan.additions}
+    pulled = [Addition(item=name, reason="needed by an added package") for name in added_packages(plan, base) if name not in asked]
+    return [*plan.additions, *pulled]
+
+
+def _provenance(report: Report, plan: BuildPlan, base: Base, outcome: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "source": report.head.target,
+        "scan_digest": report.head.digest,
+        "scanned": report.head.created,
+        "codename": plan.codename,
+        "base": base.key,
+        "last_pass": outcome,
+        "packages": base.installed,
+    }

@@ -1,0 +1,212 @@
+"""The builder file: what image to make. YAML or JSON, hammr's keys.
+
+    builders:
+    - type: openstack
+      hardwareSettings: {memory: 1024}     # MiB
+      installation: {diskSize: 2000}       # MiB, exactly the virtual size
+      format: qcow2                        # or raw, or [qcow2, raw]
+      account: …                           # this and every other key is kept for publishing
+
+Source of the keys: hammr's *Migrating a Live System* and its OpenStack builder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from builders.errors import SpecError
+
+TYPES = {"openstack": "qcow2", "openstack qcow2": "qcow2"}
+"""Builder types, lower case, and the format that each makes when none is asked for."""
+
+FORMATS = ("qcow2", "raw")
+OWN_KEYS = frozenset({"type", "hardwareSettings", "installation", "format"})
+DISK_SIZES = (64, 2 * 1024 * 1024)
+"""MiB; an MBR addresses 2 TiB at most."""
+MEMORY_SIZES = (64, 1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderSpec:
+    """One entry of `builders`, checked."""
+
+    type: str
+    """As it was written: `openstack`"""
+    disk_size: int
+    """MiB, exactly the virtual size of the image."""
+    memory: int
+    """MiB"""
+    formats: tuple[str, ...] = ("qcow2",)
+    publishing: dict[str, Any] = field(default_factory=dict)
+    """`account`, `tenant`, `imageName`, `publicImage` …: kept for publishing, never block a build."""
+    line: int = 0
+    """Where `installation.diskSize` stands in the file, counted from 1."""
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads a document node by node and remembers every mistake with its place."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, node: yaml.Node, key: str, text: str) -> None:
+        self.problems.append(f"line {node.start_mark.line + 1}, {key}: {text}")
+
+    def mapping(self, node: yaml.Node, key: str) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            self.problem(node, key, "must be a mapping of keys to values")
+            return {}
+        found: dict[str, yaml.Node] = {}
+        for name, value in node.value:
+            if name.value in found:
+                self.problem(name, f"{key}.{name.value}".lstrip("."), "is given twice")
+            found[str(name.value)] = value
+        return found
+
+    def number(self, parent: yaml.Node, values: dict[str, yaml.Node], key: str, limits: tuple[int, int]) -> int:
+        name = key.rpartition(".")[2]
+        if name not in values:
+            self.problem(parent, key, f"is missing (MiB, a whole number from {limits[0]} to {limits[1]})")
+            return 0
+        value = _plain(values[name])
+        if isinstance(value, str) and value.strip().isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.problem(values[name], key, f"must be a whole number of MiB, not {_shown(value)}")
+            return 0
+        if not limits[0] <= value <= limits[1]:
+            self.problem(values[name], key, f"must be from {limits[0]} to {limits[1]} MiB, not {value}")
+        return value
+
+
+def parse(text: str, name: str) -> list[BuilderSpec]:
+    """Every builder of the file `name` in order. Raises `SpecError` that names every mistake with line and key."""
+    reader = _Reader()
+    specs = list(_builders(reader, _compose(text, name)))
+    if reader.problems:
+        raise refused(name, reader.problems, specs)
+    return specs
+
+
+def refused(name: str, problems: Sequence[str], specs: Sequence[BuilderSpec] = ()) -> SpecError:
+    """The error that names all `problems`, in the order of their lines."""
+    return SpecError(
+        f"the template file [{name}] has {len(problems)} mistake{'s' if len(problems) > 1 else ''}; nothing was started",
+        hint="mend the lines named above and run the command again",
+        problems=sorted(problems, key=_line),
+        specs=specs,
+    )
+
+
+def _line(problem: str) -> int:
+    match = re.match(r"line (\d+)", problem)
+    return int(match[1]) if match else 0
+
+
+def _compose(text: str, name: str) -> yaml.Node:
+    try:
+        if name.endswith(".json"):
+            json.loads(text)
+            text = text.replace("\t", " ")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except json.JSONDecodeError as error:
+        raise refused(name, [f"line {error.lineno}, column {error.colno}: is not JSON: {error.msg}"]) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "line 1"
+        raise refused(name, [f"{place}: is not YAML: {error.problem or error.context}"]) from error
+    except yaml.YAMLError as error:
+        raise refused(name, [f"line 1: is not YAML: {error}"]) from error
+    if node is None:
+        raise refused(name, ["line 1, builders: is missing (the file is empty)"])
+    return node
+
+
+def _builders(reader: _Reader, node: yaml.Node) -> Iterator[BuilderSpec]:
+    top = reader.mapping(node, "")
+    if reader.problems:
+        return
+    if "builders" not in top:
+        reader.problem(node, "builders", "is missing (a list of builders)")
+        return
+    if not isinstance(top["builders"], yaml.SequenceNode) or not top["builders"].value:
+        reader.problem(top["builders"], "builders", "must be a list with at least one builder")
+        return
+    for number, entry in enumerate(top["builders"].value):
+        yield _builder(reader, entry, f"builders[{number}]")
+
+
+def _builder(reader: _Reader, node: yaml.Node, key: str) -> BuilderSpec:
+    values = reader.mapping(node, key)
+    if not isinstance(node, yaml.MappingNode):
+        return BuilderSpec("", 0, 0)
+    kind = _type(reader, node, values, key)
+    disk = _section(reader, node, values, f"{key}.installation", "diskSize", DISK_SIZES, {"diskSize", "swapSize"})
+    memory = _section(reader, node, values, f"{key}.hardwareSettings", "memory", MEMORY_SIZES, {"memory", "hwType"})
+    publishing = {name: _plain(value) for name, value in values.items() if name not in OWN_KEYS}
+    return BuilderSpec(kind, disk[0], memory[0], _formats(reader, values, kind, key), publishing, disk[1])
+
+
+def _type(reader: _Reader, node: yaml.Node, values: dict[str, yaml.Node], key: str) -> str:
+    if "type" not in values:
+        reader.problem(node, f"{key}.type", f"is missing (one of: {', '.join(TYPES)})")
+        return ""
+    kind = str(_plain(values["type"]))
+    if kind.lower() not in TYPES:
+        reader.problem(values["type"], f"{key}.type", f"unknown type '{kind}' (known: {', '.join(TYPES)})")
+    return kind
+
+
+def _section(
+    reader: _Reader,
+    node: yaml.Node,
+    values: dict[str, yaml.Node],
+    key: str,
+    wanted: str,
+    limits: tuple[int, int],
+    known: set[str],
+) -> tuple[int, int]:
+    """The number `wanted` of one section and its line."""
+    name = key.rpartition(".")[2]
+    if name not in values:
+        reader.problem(node, key, f"is missing (with {wanted}: MiB)")
+        return 0, 0
+    section = reader.mapping(values[name], key)
+    for other in section.keys() - known:
+        reader.problem(section[other], f"{key}.{other}", f"unknown key (known: {', '.join(sorted(known))})")
+    number = reader.number(values[name], section, f"{key}.{wanted}", limits)
+    return number, section.get(wanted, values[name]).start_mark.line + 1
+
+
+def _formats(reader: _Reader, values: dict[str, yaml.Node], kind: str, key: str) -> tuple[str, ...]:
+    if "format" not in values:
+        return (TYPES.get(kind.lower(), FORMATS[0]),)
+    asked = _plain(values["format"])
+    names = asked if isinstance(asked, list) else [asked]
+    for name in names:
+        if name not in FORMATS:
+            reader.problem(values["format"], f"{key}.format", f"unknown format {_shown(name)} (known: {', '.join(FORMATS)})")
+    if not names:
+        reader.problem(values["format"], f"{key}.format", "must name at least one format")
+    return tuple(dict.fromkeys(str(name) for name in names))
+
+
+def _plain(node: yaml.Node) -> Any:
+    """The value of a node as the safe loader makes it; what it cannot make stays text."""
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(node)
+    except (yaml.YAMLError, ValueError):
+        return str(getattr(node, "value", ""))
+    finally:
+        loader.dispose()
+
+
+def _shown(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str) else type(value).__name__ if isinstance(value, dict | list) else str(value)

@@ -1,0 +1,105 @@
+"""The client's side of the service: JSON over HTTP, errors as `CommandError`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.errors import FAILED, UNREACHABLE, USER, CommandError
+
+if TYPE_CHECKING:
+    import httpx
+
+ANSWER, CONNECT = 60.0, 5.0
+"""Seconds that the service may take."""
+
+
+class Client:
+    """One user's view of one service. `url` ends in the API's base path; ours lies beside it, at the origin."""
+
+    def __init__(self, url: str, user: str, password: str, transport: httpx.BaseTransport | None = None) -> None:
+        import httpx  # here, since commands that need no service (serve above all) must not wait for it
+
+        self.url = url.rstrip("/")
+        self.user = user
+        self._patient = httpx.Timeout(None, connect=CONNECT)
+        self._origin = str(httpx.URL(self.url).copy_with(path="/", query=None)).rstrip("/")
+        self._http = httpx.Client(auth=httpx.BasicAuth(user, password), timeout=httpx.Timeout(ANSWER, connect=CONNECT), transport=transport, headers={"Accept": "application/json"}, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Of a path below the user, such as `images/3`."""
+        # An empty dictionary would take away the query that `path` may have.
+        return self._json("GET", self._mine(path), params=query or None)
+
+    def post(self, path: str, body: Any) -> Any:
+        return self._json("POST", self._mine(path), json=body)
+
+    def delete(self, path: str) -> None:
+        self._json("DELETE", self._mine(path))
+
+    def control(self, method: str, path: str, **query: Any) -> Any:
+        """Of a path below `/_forgelet`."""
+        return self._json(method, f"{self._origin}/_forgelet/{path}", params=query)
+
+    def lines(self, path: str, **query: Any) -> Iterator[str]:
+        """A stream below the user, line by line."""
+        with self._stream(self._mine(path), query) as response:
+            yield from response.iter_lines()
+
+    def log(self, job_id: int, follow: bool) -> Iterator[str]:
+        """The log of a job, as it comes."""
+        with self._stream(f"{self._origin}/_forgelet/jobs/{job_id}/log", {"follow": follow}) as response:
+            yield from response.iter_text()
+
+    def download(self, path: str, into: Path, **query: Any) -> Iterator[tuple[int, int]]:
+        """Write a stream below the user into a file; tells bytes done and bytes in all. The file is there only when it is whole."""
+        partial = into.with_name(into.name + ".partial")
+        with self._stream(self._mine(path), query) as response, partial.open("wb") as out:
+            total, done = int(response.headers.get("content-length", 0)), 0
+            for piece in response.iter_bytes(1 << 20):
+                done += out.write(piece)
+                yield done, total
+        partial.rename(into)
+
+    def _mine(self, path: str) -> str:
+        return f"{self.url}/users/{self.user}/{path}".rstrip("/")
+
+    def _json(self, method: str, url: str, **request: Any) -> Any:
+        with self._told(url):
+            response = self._http.request(method, url, **request)
+        if response.is_error:
+            raise _refusal(response)
+        return response.json() if response.content else None
+
+    @contextmanager
+    def _stream(self, url: str, query: dict[str, Any]) -> Iterator[httpx.Response]:
+        with self._told(url), self._http.stream("GET", url, params=query, timeout=self._patient) as response:
+            if response.is_error:
+                response.read()
+                raise _refusal(response)
+            yield response
+
+    @contextmanager
+    def _told(self, url: str) -> Iterator[None]:
+        import httpx
+
+        try:
+            yield
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise CommandError(f"'{self.url}' is not a URL of a service", hint="such as http://127.0.0.1:8090/api") from error
+        except httpx.TransportError as error:
+            raise CommandError(f"no service answers at {self.url} ({error})", hint="forgelet serve", exit_code=UNREACHABLE) from error
+
+
+def _refusal(response: httpx.Response) -> CommandError:
+    try:
+        said = response.json()["uforgeError"]
+        return CommandError(said["localizedErrorMsg"]["message"], hint=said["hint"], problems=said["problems"], exit_code=said["exitCode"])
+    except (ValueError, KeyError, TypeError):
+        code = FAILED if response.status_code >= 500 else USER
+        return CommandError(f"{response.url} answers {response.status_code}, but not as Forgelet does", hint="check --url", exit_code=code)

@@ -1,0 +1,74 @@
+"""`forgelet scan build`: images from a scan, by a builder file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import render
+from cli.client import Client
+from cli.context import client, follow
+from cli.errors import CommandError
+from cli.render import Format, Output
+
+
+def build(
+    context: typer.Context,
+    id: Annotated[int, typer.Option("--id", help="Number of the scan.")],
+    file: Annotated[Path, typer.Option(help="The builder file, YAML or JSON.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Build machine images from a scan."""
+    from cli.commands.scan import below, find
+
+    service, quiet = client(context), output == Format.JSON
+    text = _read(file)
+    scan = find(service, id)
+    images = service.post(f"{below(scan['uri'])}/builds", {"fileName": file.name, "text": text})["images"]["image"]
+    if not quiet:
+        render.say(f"OK: Syntax of template file [{file.name}] is ok")
+    code, made = 0, []
+    for number, image in enumerate(images, 1):
+        one, failure = _follow(service, image, f"({number}/{len(images)})", quiet)
+        made.append(one)
+        code = code or failure
+    if quiet:
+        render.as_json({"images": {"image": made}})
+    raise typer.Exit(code)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"the builder file {file} cannot be read: {error}", hint="give --file a YAML or JSON file") from error
+
+
+def _follow(service: Client, image: dict[str, Any], place: str, quiet: bool) -> tuple[dict[str, Any], int]:
+    kind = image["targetFormat"]["name"]
+    if not quiet:
+        render.say(f"Generating '{kind}' image {place}")
+    try:
+        follow(service, image["jobId"], quiet=quiet)
+    except CommandError as error:
+        # The next builder of the file has its own job, and goes on.
+        render.warn(f"ERROR: Generation '{kind}' failed: {error.message}")
+        if error.hint:
+            render.warn(f"  next: {error.hint}")
+        return service.get(f"images/{image['dbId']}"), error.exit_code
+    done = service.get(f"images/{image['dbId']}")
+    if not quiet:
+        _tell(done, kind)
+    return done, 0
+
+
+def _tell(image: dict[str, Any], kind: str) -> None:
+    render.say(f"OK: Generation '{kind}' ok")
+    render.say(f"image {image['dbId']}: {image['name']}")
+    for reason, count in image.get("notBrought", {}).items():
+        render.say(f"not brought ({reason}): {count} paths")
+    if image.get("bootCommand"):
+        render.say("boot it without Forgelet:")
+        render.say(f"  {image['bootCommand']}")

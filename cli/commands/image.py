@@ -1,0 +1,107 @@
+"""`forgelet image`: list, show, verify, download, delete, cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import render
+from cli.commands.verify import verify
+from cli.context import client
+from cli.progress import Bar
+from cli.render import Format, Output
+
+app = typer.Typer(help="Machine images.", no_args_is_help=True)
+app.command()(verify)
+Id = Annotated[int, typer.Option("--id", help="Number of the image.")]
+
+
+@app.command("list")
+def list_images(context: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the images."""
+    service = client(context)
+    answer = service.get("images")
+    if output == Format.JSON:
+        render.as_json(answer)
+        return
+    render.say(f"Getting images for [{service.user}] ...")
+    images = answer["images"]["image"]
+    if images:
+        rows = [(i["dbId"], i["name"], i["targetFormat"]["name"], _format(i), render.state(i["status"]), _size(i), i["created"]) for i in images]
+        render.say(render.table(("Id", "Name", "Target", "Format", "Status", "Size", "Created"), rows))
+    render.say(f"Found {len(images)} images")
+
+
+def _format(image: dict[str, Any]) -> str:
+    return ", ".join(one["format"] for one in image.get("files", []))
+
+
+def _size(image: dict[str, Any]) -> str:
+    return render.size(image["size"]) if "size" in image else ""
+
+
+@app.command()
+def show(context: typer.Context, id: Id, output: Output = Format.TABLE) -> None:
+    """Show an image: what it is, what was added, how to boot it."""
+    image = client(context).get(f"images/{id}")
+    if output == Format.JSON:
+        render.as_json(image)
+        return
+    profile = image["installProfile"]
+    render.say(f"image {image['dbId']}: {image['name']} ({image['targetFormat']['name']}): {render.state(image['status'])}")
+    render.say(f"  disk {profile['diskSize']} MiB, memory {profile['memorySize']} MiB, job {image['jobId']}")
+    if image["status"]["error"]:
+        render.say(f"  {image['status']['errorMessage']}")
+    for line in _contents(image) if "files" in image else ():
+        render.say(line)
+
+
+def _contents(image: dict[str, Any]) -> list[str]:
+    return [
+        *(f"  {one['format']}: {image['folder']}/{one['name']}, {render.size(one['size'])}, sha256 {one['sha256']}" for one in image["files"]),
+        f"  {image['packages']} packages{', base disk from the cache' if image['baseFromCache'] else ''}",
+        *_additions(image["additions"]),
+        *(f"  not brought ({reason}): {count} paths" for reason, count in image["notBrought"].items()),
+        "  stages: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in image["stages"].items()),
+        f"  boot it: {image['bootCommand']}",
+    ]
+
+
+def _additions(additions: list[dict[str, str]]) -> list[str]:
+    """One line a reason: most of what is added is needed by something else that is."""
+    reasons: dict[str, list[str]] = {}
+    for one in additions:
+        reasons.setdefault(one["reason"], []).append(one["item"])
+    return [f"  added: {', '.join(items)} ({reason})" for reason, items in reasons.items()]
+
+
+@app.command()
+def download(
+    context: typer.Context,
+    id: Id,
+    file: Annotated[Path, typer.Option(help="Where to write the disk.")],
+    format: Annotated[str | None, typer.Option(help="`qcow2` or `raw`, as it was built.")] = None,
+) -> None:
+    """Download the disk of an image."""
+    shown, done = Bar(), 0
+    query = {"format": format} if format else {}
+    for done, total in client(context).download(f"images/{id}/download", file, **query):
+        shown.draw(100 * done // total if total else 0, f"{render.size(done)} of {render.size(total)}")
+    shown.finish(100, render.size(done))
+    render.say(f"OK: {file}")
+
+
+@app.command()
+def delete(context: typer.Context, id: Id) -> None:
+    """Delete an image; what is being done for it is stopped first."""
+    client(context).delete(f"images/{id}")
+    render.say("OK: deleted")
+
+
+@app.command()
+def cancel(context: typer.Context, id: Id) -> None:
+    """Stop the build or the proof of an image."""
+    client(context).delete(f"images/{id}/status")
+    render.say(f"OK: what runs for image {id} is being stopped")

@@ -1,0 +1,86 @@
+"""`forgelet lab`: live systems to practise on. Works with the service down."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.render import Format, Output, as_json, say, table, warn
+from emulator import local
+
+if TYPE_CHECKING:
+    from emulator.lab.lab import LiveSystem
+
+app = typer.Typer(help="Live systems to practise on.", no_args_is_help=True)
+
+
+@app.command()
+def up(
+    system: Annotated[str, typer.Argument(help="Which one; `lab list` names them.")],
+    name: Annotated[str, typer.Option(help="The container's name; as the live system unless given.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Put a live system up: a running container that looks lived in."""
+    live = local.lab_up(system, lambda line: (warn if output is Format.JSON else say)(f"... {line}"), name=name)
+    if output is Format.JSON:
+        as_json(_told(live))
+        return
+    say(f"OK: {live.name} is up")
+    say(f"page: {live.url}")
+    say(f"next: forgelet scan run --docker {live.name} --name scanExample --overlay")
+
+
+@app.command("list")
+def list_systems(output: Output = Format.TABLE) -> None:
+    """List the live systems, up or not."""
+    systems = local.lab_list()
+    if output is Format.JSON:
+        as_json([_told(system) for system in systems])
+        return
+    rows = [(system.name, system.status, system.url or "-", system.summary) for system in systems]
+    say(table(("Name", "Status", "Page", "What it is"), rows))
+
+
+@app.command()
+def down(
+    name: Annotated[str, typer.Argument(help="The container's name, as `lab list` shows it.")],
+    image: Annotated[bool, typer.Option("--image", help="Remove its image too: the next `up` builds it anew.")] = False,
+) -> None:
+    """Take a live system down. Its image stays, so that the next `up` takes a second."""
+    local.lab_down(name, image=image)
+    say(f"OK: {name} is down")
+
+
+@app.command()
+def drift(
+    target: Annotated[str, typer.Argument(help="A container of the lab, by name.")],
+    seed: Annotated[int, typer.Option(min=0, help="Which mutations: the same seed does the same to the same system.")],
+    count: Annotated[int, typer.Option(min=1, max=10000, help="How many mutations.")],
+    record: Annotated[Path | None, typer.Option(help="A file for what was done, as JSON.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Change a live system at random, and write down exactly what was done."""
+    done = local.lab_drift(target, seed, count)
+    if record is not None:
+        record.write_text(json.dumps(done, indent=1), encoding="ascii")
+    if output is Format.JSON:
+        as_json(done)
+        return
+    say(table(("Kind", "What"), [(one["kind"], one["what"]) for one in done["mutations"]]))
+    say(f"OK: {len(done['mutations'])} mutations of {target}, {len(done['expected'])} paths and rows are different")
+
+
+def _told(system: LiveSystem) -> dict[str, Any]:
+    return {
+        "name": system.name,
+        "system": system.system,
+        "description": system.summary,
+        "status": system.status,
+        "image": system.image,
+        "container": system.container,
+        "url": system.url,
+        "ports": {str(inside): outside for inside, outside in system.ports},
+    }

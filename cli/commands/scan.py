@@ -1,0 +1,84 @@
+"""`forgelet scan`: run, list, show, delete scans, and look into their reports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cli import render
+from cli.client import Client
+from cli.commands import report
+from cli.commands.build import build
+from cli.commands.compare import compare
+from cli.commands.explain import explain
+from cli.commands.run import run
+from cli.commands.targets import targets
+from cli.context import client
+from cli.errors import CommandError
+from cli.render import Format, Output
+
+app = typer.Typer(help="Scan live systems.", no_args_is_help=True)
+app.command()(run)
+app.command()(targets)
+app.command()(build)
+app.command()(compare)
+app.command()(explain)
+report.mount(app)
+Id = Annotated[int, typer.Option("--id", help="Number of the scan.")]
+
+
+def below(uri: str) -> str:
+    """The part of a resource's uri below the user."""
+    return uri.split("/", 2)[2]
+
+
+def find(service: Client, scan_id: int) -> dict[str, Any]:
+    """The scan with that number, wherever it is. Raises `CommandError`."""
+    for instance in service.get("scannedinstances", includeScans=True)["scannedInstances"]["scannedInstance"]:
+        for scan in instance["scans"]["scan"]:
+            if scan["dbId"] == scan_id:
+                return dict(scan)
+    raise CommandError(f"there is no scan {scan_id}", hint="forgelet scan list")
+
+
+@app.command("list")
+def list_scans(context: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the scans by their groups."""
+    service = client(context)
+    answer = service.get("scannedinstances", includeScans=True)
+    if output == Format.JSON:
+        render.as_json(answer)
+        return
+    render.say(f"Getting scans for [{service.user}] ...")
+    instances = answer["scannedInstances"]["scannedInstance"]
+    rows = [row for instance in instances for row in _rows(instance)]
+    if rows:
+        render.say(render.table(("Id", "Name", "Status", "Distribution", "With overlay"), rows, centred=[4]))
+    render.say(f"Found {sum(len(instance['scans']['scan']) for instance in instances)} scans")
+
+
+def _rows(instance: dict[str, Any]) -> list[tuple[Any, ...]]:
+    distribution = " ".join(part for part in (instance["distribution"][key] for key in ("name", "version", "arch")) if part)
+    head = (instance["dbId"], instance["name"], "", distribution, "X" if instance["overlayIncluded"] else "")
+    return [head, *((scan["dbId"], " " * 8 + scan["name"], render.state(scan["status"]), "", "") for scan in instance["scans"]["scan"])]
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    id: Id,
+    scantype: Annotated[str, typer.Option(help="`scan`, `instance` (a whole group) or `all`.")] = "scan",
+) -> None:
+    """Delete a scan, a group of scans, or all of them."""
+    service = client(context)
+    if scantype == "scan":
+        service.delete(below(find(service, id)["uri"]))
+    elif scantype == "instance":
+        service.delete(f"scannedinstances/{id}")
+    elif scantype == "all":
+        service.delete("scannedinstances")
+    else:
+        raise CommandError(f"there is no scan type '{scantype}'", hint="--scantype scan, instance or all")
+    render.say("OK: deleted")
+

@@ -1,0 +1,99 @@
+"""`forgelet`: the commands, and how each of them ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from cli import render
+from cli.commands import clean, doctor, image, job, lab, reset, scan, serve, user
+from cli.commands.run import spread
+from cli.context import Connection, Left
+from cli.errors import FAILED, INTERRUPTED, USER
+
+app = typer.Typer(help="Forgelet: a whole UForge on one machine.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+CONNECTION = ("--url", "--user", "--password")
+
+
+@app.callback()
+def connection(
+    context: typer.Context,
+    url: Annotated[str | None, typer.Option(help="The service (FORGELET_URL; http://127.0.0.1:8090/api).")] = None,
+    user: Annotated[str | None, typer.Option(help="Login (FORGELET_USER; root).")] = None,
+    password: Annotated[str | None, typer.Option(help="Password (FORGELET_PASSWORD; forgelet).")] = None,
+) -> None:
+    """Where the service is, and who asks."""
+    if context.obj is None:
+        context.obj = Connection(url, user, password)
+
+
+app.command()(serve.serve)
+app.command()(reset.reset)
+app.add_typer(scan.app, name="scan")
+app.add_typer(image.app, name="image")
+app.add_typer(job.app, name="job")
+app.add_typer(user.app, name="user")
+app.add_typer(lab.app, name="lab")
+app.command()(doctor.doctor)
+app.command()(clean.clean)
+
+
+def hoist(argv: list[str]) -> list[str]:
+    """The options of the connection may stand anywhere: they are moved to the front, where they are declared."""
+    front, rest = [], []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in CONNECTION:
+            front += [word, *[value for value in [next(words, None)] if value is not None]]
+        elif word.startswith(tuple(f"{option}=" for option in CONNECTION)):
+            front.append(word)
+        else:
+            rest.append(word)
+    return [*front, *rest]
+
+
+def run(argv: list[str], obj: Any = None) -> int:
+    """One command to its end; how it ended, as an exit code. Nothing escapes."""
+    try:
+        ended = app(spread(hoist(argv)), standalone_mode=False, obj=obj)
+        return ended if isinstance(ended, int) else 0
+    except Left as error:
+        render.warn(f"\njob {error.job_id} goes on; follow it: forgelet job log -f {error.job_id}   stop it: forgelet job cancel {error.job_id}")
+        return INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return USER
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    show = getattr(error, "show", None)
+    if show is not None:  # a usage error of Typer's, which prints itself; its own exit code 2 means blind spots here
+        show()
+        return USER
+    if os.environ.get("FORGELET_DEBUG"):
+        raise error
+    render.warn(f"ERROR: {getattr(error, 'message', None) or f'{type(error).__name__}: {error}'}")
+    for problem in getattr(error, "problems", ()):
+        render.warn(f"  - {problem}")
+    if getattr(error, "hint", ""):
+        render.warn(f"  next: {error.hint}")  # type: ignore[attr-defined]
+    code = getattr(error, "exit_code", FAILED)
+    return code if isinstance(code, int) else FAILED
+
+
+def main() -> None:
+    """The command's entry."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

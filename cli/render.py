@@ -1,0 +1,98 @@
+"""What people read: tables in hammr's style. What programs read: JSON, and nothing else on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Output = Annotated[Format, typer.Option("-o", "--output", help="`json`: only JSON on standard output.")]
+
+
+def as_json(data: Any) -> None:
+    """ASCII only: names that are not UTF-8 pass as escaped lone surrogates."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=True, indent=1) + "\n")
+
+
+def say(line: str) -> None:
+    """A line (or a table) for people; what their terminal cannot show is escaped."""
+    sys.stdout.write("\n".join(showable(one) for one in line.split("\n")) + "\n")
+    sys.stdout.flush()
+
+
+def warn(line: str) -> None:
+    """One line beside the result, on standard error."""
+    sys.stderr.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
+
+
+def showable(text: str) -> str:
+    encoding = sys.stdout.encoding or "utf-8"
+    clean = "".join(c if c.isprintable() or c in "\t" or "\ud800" <= c <= "\udfff" else repr(c)[1:-1] for c in text)
+    return clean.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], centred: Sequence[int] = ()) -> str:
+    """The table of the seed page: centred headings, `===` below them, a line below every row. Columns in `centred` are centred."""
+    cells = [[showable(str(cell)) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in [list(header), *cells]) for column in range(len(header))]
+    rule = _rule(widths, "-")
+    lines = [rule, _row([_centre(text, width) for text, width in zip(header, widths, strict=True)]), _rule(widths, "=")]
+    for row in cells:
+        lines += [_row([_align(text, widths[i], i in centred) for i, text in enumerate(row)]), rule]
+    return "\n".join(lines)
+
+
+def _align(text: str, width: int, centred: bool) -> str:
+    return _centre(text, width) if centred else text.ljust(width)
+
+
+def _centre(text: str, width: int) -> str:
+    left = (width - len(text)) // 2
+    return " " * left + text + " " * (width - len(text) - left)
+
+
+def _rule(widths: Sequence[int], mark: str) -> str:
+    return "+" + "+".join(mark * (width + 2) for width in widths) + "+"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "|" + "|".join(f" {cell} " for cell in cells) + "|"
+
+
+def short(text: str, length: int = 60) -> str:
+    """The first line, cut where it gets too long for a table."""
+    first = text.partition("\n")[0]
+    return first if len(first) <= length else first[: length - 3] + "..."
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.2f} GiB"
+
+
+def state(status: dict[str, Any]) -> str:
+    """An OpStatus in one word."""
+    if status["complete"]:
+        return "Done"
+    if status["error"]:
+        return "Error"
+    if status["cancelled"]:
+        return "Cancelled"
+    return f"In progress ({status['percentage']}%)"

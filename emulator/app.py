@@ -1,0 +1,66 @@
+"""The FastAPI application: made from a data folder and settings, alive between the lifespan's two ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from emulator.auth import Authenticator
+from emulator.control import routes as control
+from emulator.folders import Folders
+from emulator.jobs.embedded import EmbeddedQueue
+from emulator.jobs.ledger import Ledger
+from emulator.resources.images import routes as images
+from emulator.resources.jobs import routes as jobs
+from emulator.resources.scans import builds, compare, explain, reports
+from emulator.resources.scans import routes as scans
+from emulator.resources.targets import routes as targets
+from emulator.resources.users import routes as users
+from emulator.service import Service
+from emulator.settings import Settings
+from emulator.storage.engine import Database
+from emulator.storage.schema import prepare
+from emulator.wire import faults
+
+STOP = 6.0
+"""Seconds that running jobs get when the service ends."""
+
+
+def make_service(settings: Settings) -> Service:
+    """The parts of a service on `settings.data`, with the database ready and the first user on his way."""
+    folders = Folders(settings.data.absolute())
+    folders.make()
+    database = Database(folders.database)
+    prepare(database)
+    authenticator = Authenticator(database)
+    authenticator.begin(settings.user, settings.password)
+    ledger = Ledger(database)
+    queue = EmbeddedQueue(ledger, folders, settings.environment())
+    return Service(settings, folders, database, ledger, queue, authenticator)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    here: Service = app.state.service
+    here.queue.start()
+    here.capabilities.begin()
+    try:
+        yield
+    finally:
+        here.stopping.set()
+        here.queue.stop(STOP)
+        here.database.close()
+
+
+def make_app(service: Service) -> FastAPI:
+    """The application of `service`: UForge's resources under /api, our own under /_forgelet."""
+    app = FastAPI(title="Forgelet", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.service = service
+    faults.install(app)
+    for router in (users.router, scans.router, reports.router, compare.router, explain.router, builds.router, images.router):
+        app.include_router(router, prefix="/api")
+    for router in (control.router, jobs.router, targets.router):
+        app.include_router(router, prefix="/_forgelet")
+    return app

@@ -1,0 +1,101 @@
+"""Who is asking: HTTP Basic over scrypt hashes, compared in constant time.
+
+scrypt is slow on purpose; credentials that were right are remembered (as a keyed digest, in memory only), so that polls are cheap.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import threading
+
+from sqlmodel import select
+
+from emulator.errors import Unauthorized
+from emulator.resources.users.tables import User
+from emulator.storage import stamp
+from emulator.storage.engine import Database
+
+_COST = {"n": 2**14, "r": 8, "p": 1}
+_HINT = "give --user and --password, or set FORGELET_USER and FORGELET_PASSWORD"
+
+
+def hash_password(password: str) -> str:
+    """`scrypt$SALT$HASH`, hexadecimal, with a new salt."""
+    salt = secrets.token_bytes(16)
+    return f"scrypt${salt.hex()}${_derive(password, salt).hex()}"
+
+
+def _derive(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt, maxmem=64 << 20, **_COST)
+
+
+def matches(password: str, stored: str) -> bool:
+    """Whether `password` is the one that `stored` was made from."""
+    _, salt, derived = stored.split("$")
+    return hmac.compare_digest(_derive(password, bytes.fromhex(salt)), bytes.fromhex(derived))
+
+
+class Authenticator:
+    """Answers who an `Authorization` header is."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._key = secrets.token_bytes(32)
+        self._known: set[bytes] = set()
+        self._lock = threading.Lock()
+        self._seeding: threading.Thread | None = None
+        self._nobody = f"scrypt${'00' * 16}${'00' * 64}"
+
+    def begin(self, login: str, password: str) -> None:
+        """Seed the first user beside the rest of the start-up (hashing takes long); whoever logs in meanwhile waits for it."""
+        self._seeding = threading.Thread(target=seed, args=(self._database, login, password), name="seed", daemon=True)
+        self._seeding.start()
+
+    def user(self, header: str | None) -> User:
+        """Raises `Unauthorized`; takes as long for a login that does not exist as for a wrong password."""
+        login, password = _credentials(header)
+        if self._seeding is not None:
+            self._seeding.join()
+        with self._database.read() as session:
+            user = session.exec(select(User).where(User.login == login)).first()
+        stored = user.password if user else self._nobody
+        if not self._right(password, stored) or user is None:
+            raise Unauthorized("the login or the password is wrong", hint=_HINT)
+        return user
+
+    def _right(self, password: str, stored: str) -> bool:
+        digest = hmac.digest(self._key, f"{stored}\0{password}".encode("utf-8", "surrogatepass"), "sha256")
+        if digest in self._known:
+            return True
+        # One at a time: a burst of wrong passwords must not take all of the memory and all of the processors.
+        with self._lock:
+            right = matches(password, stored)
+        if right:
+            self._known.add(digest)
+        return right
+
+
+def _credentials(header: str | None) -> tuple[str, str]:
+    scheme, _, rest = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        raise Unauthorized("this needs a login", hint=_HINT)
+    try:
+        login, colon, password = base64.b64decode(rest.strip(), validate=True).decode("utf-8").partition(":")
+    except ValueError as error:
+        raise Unauthorized("the Authorization header is not HTTP Basic", hint=_HINT) from error
+    if not colon:
+        raise Unauthorized("the Authorization header is not HTTP Basic", hint=_HINT)
+    return login, password
+
+
+def seed(database: Database, login: str, password: str) -> None:
+    """The first user is there, with the password of the settings."""
+    with database.write() as session:
+        user = session.exec(select(User).where(User.login == login)).first()
+        if user is None:
+            session.add(User(login=login, password=hash_password(password), created=stamp.now()))
+        elif not matches(password, user.password):
+            user.password = hash_password(password)

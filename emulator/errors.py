@@ -1,0 +1,47 @@
+"""What can go wrong in the service's room (the trunk of the tree is in `scanner/errors.py`).
+
+UserError
+├── Conflict           the request clashes with what is there                    (exit 1, HTTP 409)
+├── Unauthorized       no credentials, or wrong ones                             (exit 1, HTTP 401)
+└── Forbidden          another user's resources                                  (exit 1, HTTP 403)
+StepFailed
+├── Interrupted        the service or the job's process ended under the job      (exit 5)
+└── FaultSet           somebody asked for this failure                           (exit 5)
+"""
+
+from __future__ import annotations
+
+from scanner.errors import StepFailed, UserError
+
+
+class Conflict(UserError):
+    """The request clashes with what is there; the hint says how to get out."""
+
+    http_status = 409
+    code = "conflict"
+
+
+class Unauthorized(UserError):
+    """No credentials were given, or they are wrong."""
+
+    http_status = 401
+    code = "unauthorized"
+
+
+class Forbidden(UserError):
+    """The credentials are right, but these are another user's resources."""
+
+    http_status = 403
+    code = "forbidden"
+
+
+class Interrupted(StepFailed):
+    """The service, or the job's own process, ended while the job was running."""
+
+    code = "interrupted"
+
+
+class FaultSet(StepFailed):
+    """A fault was set at this stage; somebody wanted to see what happens."""
+
+    code = "fault"

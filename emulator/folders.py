@@ -1,0 +1,71 @@
+"""Where things lie in the data folder. Nobody else builds such a path.
+
+forgelet.db            the database (WAL)
+lock                   held by the service that owns the folder
+cache/                 outlives everything but `reset?cache=true`
+scans/ID/              one report: head.json, files.ndjson.zst, overlay.tar.zst …
+images/ID/             one image: image.json, disks, verifications/JOB.json
+jobs/ID/               log, outcome.json, work/ (only while the job runs)
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The data folder by its parts."""
+
+    data: Path
+
+    @property
+    def database(self) -> Path:
+        return self.data / "forgelet.db"
+
+    @property
+    def lock(self) -> Path:
+        return self.data / "lock"
+
+    @property
+    def cache(self) -> Path:
+        return self.data / "cache"
+
+    def scan(self, scan_id: int) -> Path:
+        return self.data / "scans" / str(scan_id)
+
+    def image(self, image_id: int) -> Path:
+        return self.data / "images" / str(image_id)
+
+    def verification(self, image_id: int, job_id: int) -> Path:
+        return self.image(image_id) / "verifications" / f"{job_id}.json"
+
+    def job(self, job_id: int) -> Path:
+        return self.data / "jobs" / str(job_id)
+
+    def log(self, job_id: int) -> Path:
+        return self.job(job_id) / "log"
+
+    def work(self, job_id: int) -> Path:
+        return self.job(job_id) / "work"
+
+    def outcome(self, job_id: int) -> Path:
+        return self.job(job_id) / "outcome.json"
+
+    def make(self) -> None:
+        """Make what is missing, readable by the owner only: overlays hold password hashes and keys."""
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in ("cache", "scans", "images", "jobs"):
+            (self.data / name).mkdir(exist_ok=True, mode=0o700)
+
+    def discard(self, folder: Path) -> None:
+        """Remove one folder of a scan or image; that it is not there does not matter."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def empty(self, *, cache: bool = False) -> None:
+        """Remove the contents of scans, images and jobs, and of the cache when asked."""
+        for name in ("scans", "images", "jobs", *(["cache"] if cache else [])):
+            shutil.rmtree(self.data / name, ignore_errors=True)
+        self.make()

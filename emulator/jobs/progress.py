@@ -1,0 +1,58 @@
+"""The real `Progress`: writes to the ledger, hears the request to stop, meets the faults that were set."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from emulator.control import faults
+from emulator.jobs.ledger import Ledger
+from scanner.errors import Cancelled
+from scanner.host import clock
+
+INTERVAL = 0.25
+"""Seconds between two updates that are written down."""
+
+
+class Stop:
+    """Somebody asked the job to stop."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def ask(self) -> None:
+        self._asked.set()
+
+    def check(self) -> None:
+        """Raises `Cancelled` when it was asked."""
+        if self._asked.is_set():
+            raise Cancelled("cancelled")
+
+
+class RecordedProgress:
+    """Progress of one job."""
+
+    def __init__(self, ledger: Ledger, job_id: int, kind: str, stop: Stop, write: Callable[[str], None]) -> None:
+        self._ledger, self._job, self._kind, self._stop, self._write = ledger, job_id, kind, stop, write
+        self._last: tuple[int, str] = (-1, "")
+        self._when = 0.0
+
+    def stage(self, name: str, message: str = "") -> None:
+        self._stop.check()
+        qualified = f"{self._kind}.{name}"
+        # Counted before the stage is told: whoever sees the stage and ends the job must not find its fault waiting for the next one.
+        fault = faults.take(self._ledger.database, qualified)
+        self._ledger.stage(self._job, qualified, message)
+        self._write(f"[{qualified}] {message}".rstrip())
+        faults.meet(fault, qualified, self._stop.check)
+
+    def update(self, percent: int, message: str = "") -> None:
+        self._stop.check()
+        news = (percent, message)
+        if news == self._last or (percent < 100 and clock.monotonic() - self._when < INTERVAL):
+            return
+        self._last, self._when = news, clock.monotonic()
+        self._ledger.update(self._job, percent, message)
+
+    def log(self, line: str) -> None:
+        self._write(line)

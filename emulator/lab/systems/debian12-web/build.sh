@@ -1,0 +1,75 @@
+#!/bin/sh
+# Makes a plain Debian look lived in. Called once by mmdebstrap with the new root as $1, before it is packed.
+set -eu
+umask 022
+root=$1
+here=${FORGELET_LAB_SYSTEM:?}
+inside() { chroot "$root" "$@"; }
+
+# A package that is in no repository: made here, installed by dpkg, so apt knows no source of it.
+cp -r --no-preserve=all "$here/package" "$root/tmp/package"
+chmod 0755 "$root/tmp/package/DEBIAN/postinst" "$root/tmp/package/usr/bin/press-ledger"
+inside dpkg-deb --root-owner-group --build /tmp/package /tmp/press-ledger.deb
+inside dpkg --install /tmp/press-ledger.deb
+rm -r "$root/tmp/package" "$root/tmp/press-ledger.deb"
+inside apt-mark auto bc
+inside apt-mark hold nginx-light
+
+# A person with a home and a password ("forgelet"), in a group of the company and in one of Debian's.
+inside groupadd --gid 1600 press
+inside useradd --create-home --uid 1500 --user-group --groups press,staff --shell /bin/bash --comment 'Mira Holm,,,' \
+    --password '$6$forgelet.lab$7oljt5I7IYUqKIWCCXAahL3sFm5wg9LOuBVSRgjnWXiYxoAa9qzQPxGHujgrOTl9hM1KyMkCOMtTePNN8u7g4/' mira
+inside usermod --append --groups press ledger
+
+cp -r --no-preserve=all "$here/files/." "$root/"
+chmod 0755 "$root/opt/ledger/bin/ledgerd"
+chmod 0600 "$root/root/x.log"
+chmod 0640 "$root/var/log/app/ledger"
+inside chown -R ledger:press /srv/ledger
+inside chown ledger:adm /var/log/app/ledger
+chmod 2775 "$root/srv/ledger/2025"
+
+# The app is enabled as an administrator does it; the packages enabled theirs.
+ln -s /etc/systemd/system/ledger.service "$root/etc/systemd/system/multi-user.target.wants/ledger.service"
+
+# Changed conffiles, and a changed file that is no conffile.
+sed -i 's/# server_tokens off;/server_tokens off;/' "$root/etc/nginx/nginx.conf"
+sed -i 's|^\tserver_name _;|\tserver_name _;\n\n\tlocation /ledger/ {\n\t\tproxy_pass http://127.0.0.1:8081/;\n\t}|' \
+    "$root/etc/nginx/sites-available/default"
+grep -q 'proxy_pass' "$root/etc/nginx/sites-available/default"
+printf '<!-- replaced by /var/www/html -->\n' >> "$root/usr/share/nginx/html/index.html"
+
+# A deleted file of a package, and a file in `/` whose name begins with a dot.
+rm "$root/usr/share/doc/adduser/TODO"
+printf 'site=press-hall\nrack=7\n' > "$root/.forge-site"
+
+# Names that are not UTF-8 (Latin-1, and bytes that are no text at all).
+notes=$root/home/mira/notes
+mkdir -p "$notes/$(printf 'd\351j\340 vu')"
+printf 'un caf\351\n' > "$notes/$(printf 'caf\351.txt')"
+printf 'raw\n' > "$notes/$(printf 'd\351j\340 vu')/$(printf '\377\376 bytes')"
+printf 'two words, a quote and a newline\n' > "$notes/$(printf 'a "quoted"\nname')"
+printf 'ls -l /srv/ledger\npress-ledger total\n' > "$root/home/mira/.bash_history"
+ln -s notes/missing "$root/home/mira/dangling"
+mkfifo -m 0660 "$root/srv/ledger/inbox"
+inside chown -R mira:mira /home/mira
+inside chown ledger:press /srv/ledger/inbox
+chmod 0600 "$root/home/mira/.bash_history"
+
+# A setuid program for one group, a program with a capability, one file under three names.
+install -m 4750 "$root/usr/bin/whoami" "$root/usr/local/sbin/press-whoami"
+inside chown root:press /usr/local/sbin/press-whoami
+chmod 4750 "$root/usr/local/sbin/press-whoami"
+install -m 0755 "$root/usr/bin/cat" "$root/usr/local/bin/ledger-cat"
+inside setcap cap_dac_read_search=ep /usr/local/bin/ledger-cat
+mkdir -p "$root/srv/ledger/closed"
+ln "$root/srv/ledger/2025/12.csv" "$root/srv/ledger/closed/2025-12.csv"
+ln "$root/srv/ledger/2025/12.csv" "$root/srv/ledger/last.csv"
+inside chown ledger:press /srv/ledger/closed
+
+# Nothing here is from today.
+inside find /srv/ledger /opt/ledger /home/mira /var/log/app /root/x.log -exec touch --no-dereference --date '2026-02-03 04:05:06.789' {} +
+
+# What mmdebstrap copied from the building machine.
+echo debian12-web > "$root/etc/hostname"
+: > "$root/etc/resolv.conf"

@@ -1,0 +1,101 @@
+"""What works on this machine with the service down: the one door through which the CLI reaches into the rooms."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.doctor import Diagnosis
+    from emulator.lab.lab import LiveSystem
+    from emulator.settings import Settings
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings in force, for the client's side too. Raises `UserError`."""
+    from emulator.settings import load
+
+    return load(**overrides)
+
+
+def serve(say: Callable[[str], None], *, host: str | None = None, port: int | None = None, data: Path | None = None) -> None:
+    """Serve in this process until told to end. Raises `UserError` when the data folder or the port is taken."""
+    # Start-up makes many objects and no garbage: collecting meanwhile costs a fifth of it. Serving turns it on again.
+    gc.disable()
+    # pydantic would look through every installed distribution for plugins; there are none of ours.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    try:
+        from emulator.serve import serve
+
+        serve(load(host=host, port=port, data=data), say)
+    finally:
+        gc.enable()
+
+
+class _Teller:
+    """Progress of a local task, told line by line to `say`."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def stage(self, name: str, message: str = "") -> None:
+        self._say(message or name)
+
+    def update(self, percent: int, message: str = "") -> None:
+        pass
+
+    def log(self, line: str) -> None:
+        pass
+
+
+def lab_up(system: str, say: Callable[[str], None], *, name: str = "") -> LiveSystem:
+    """Put up a live system, in the container `name`; `say` hears what is being done. Raises as `emulator.lab.lab.lab_up`."""
+    from emulator.folders import Folders
+    from emulator.lab.lab import lab_up
+    from scanner.host.mirrors import debian_mirrors
+
+    settings = load()
+    mirrors = debian_mirrors(environ={**os.environ, **settings.environment()})
+    folders = Folders(settings.data)
+    folders.make()
+    return lab_up(system, mirrors, folders.cache / "lab", _Teller(say), name=name)
+
+
+def lab_list() -> list[LiveSystem]:
+    """Every live system that was put up or could be. Raises `Unreachable`."""
+    from emulator.lab.lab import lab_list
+
+    return lab_list()
+
+
+def lab_down(name: str, *, image: bool = False) -> None:
+    """Take the live system away. Raises as `emulator.lab.lab.lab_down`."""
+    from emulator.lab.lab import lab_down
+
+    lab_down(name, image=image)
+
+
+def lab_drift(target: str, seed: int, count: int) -> dict[str, Any]:
+    """Change a live system of the lab at random, and tell exactly how. Raises as `emulator.lab.driftshell.shell_of`, `StepFailed`."""
+    from emulator.lab.drift import drift
+    from emulator.lab.driftshell import shell_of
+
+    return drift(shell_of(target), target, seed, count).told()
+
+
+def doctor() -> Diagnosis:
+    """Examine this machine. Raises nothing but for wrong settings."""
+    from emulator.doctor import examine
+    from emulator.machine import ThisMachine
+
+    return examine(ThisMachine(), load().data)
+
+
+def clean(data: Path | None = None, *, keep_cache: bool = False) -> list[str]:
+    """Take away what Forgelet made on this machine. Raises as `emulator.clean.clean`."""
+    from emulator.clean import clean
+
+    return clean(data or load().data, keep_cache=keep_cache)

@@ -1,0 +1,104 @@
+"""Images: flat under the user, and under their scan (rows 16, 31 to 33 of the call table). Both ways lead to the same resource."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict
+
+from emulator.resources.images import service as images
+from emulator.resources.jobs.service import tell_job
+from emulator.resources.status import op_status
+from emulator.service import TheOwner, TheService
+from emulator.wire.answer import answer, collection, nothing
+from scanner.errors import NotFound
+
+router = APIRouter()
+FLAT = "/users/{uid}/images"
+SCAN = "/users/{uid}/scannedinstances/{siid}/scans/{sid}/images"
+
+
+def found(iid: int, here: TheService, owner: TheOwner, sid: int | None = None) -> images.Found:
+    """The image in the path. Raises `NotFound`."""
+    with here.database.read() as session:
+        return images.find(session, owner, iid, sid)
+
+
+TheImage = Annotated[images.Found, Depends(found)]
+
+
+class VerificationRequest(BaseModel):
+    """What to prove."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    probes: list[str] = []
+    """`http://:PORT/PATH`"""
+    source: str = ""
+    """Where the probes find the source: a target such as `docker:web`; empty: where it was scanned."""
+
+
+@router.get(FLAT)
+@router.get(SCAN)
+def index(here: TheService, owner: TheOwner, sid: int | None = None) -> Response:
+    with here.database.read() as session:
+        members = images.images(session, owner, sid)
+    return collection("images", "image", [images.tell(here.folders, owner, one) for one in members])
+
+
+@router.get(FLAT + "/{iid}")
+@router.get(SCAN + "/{iid}")
+def show(here: TheService, owner: TheOwner, image: TheImage) -> Response:
+    return answer("image", images.tell(here.folders, owner, image))
+
+
+@router.delete(FLAT + "/{iid}")
+@router.delete(SCAN + "/{iid}")
+def delete(here: TheService, image: TheImage) -> Response:
+    images.remove(here, image)
+    return nothing()
+
+
+@router.get(FLAT + "/{iid}/status")
+@router.get(SCAN + "/{iid}/status")
+def status(image: TheImage) -> Response:
+    return answer("status", op_status(image[2]))
+
+
+@router.delete(FLAT + "/{iid}/status")
+@router.delete(SCAN + "/{iid}/status")
+def cancel(here: TheService, image: TheImage) -> Response:
+    """Stop what is being done for the image."""
+    images.cancel(here, image)
+    return nothing()
+
+
+@router.get(FLAT + "/{iid}/download")
+@router.get(SCAN + "/{iid}/download")
+def download(here: TheService, image: TheImage, format: str | None = None) -> Response:
+    """The disk, in one of the formats that it was built in; ranges are answered."""
+    iid = image[0].id
+    assert iid is not None
+    record = images.made(here.folders, iid)
+    for one in record["files"]:
+        if format in (None, one["format"]):
+            return FileResponse(here.folders.image(iid) / one["name"], media_type="application/octet-stream", filename=one["name"])
+    raise NotFound(f"image {iid} has no {format} disk", hint="formats: " + ", ".join(one["format"] for one in record["files"]))
+
+
+@router.post(FLAT + "/{iid}/verifications")
+@router.post(SCAN + "/{iid}/verifications")
+def verify(asked: VerificationRequest, here: TheService, owner: TheOwner, image: TheImage) -> Response:
+    """A proof, queued."""
+    return answer("job", tell_job(images.begin_verification(here, owner, image, asked.probes, asked.source)), 201)
+
+
+@router.get(FLAT + "/{iid}/verifications/last")
+@router.get(SCAN + "/{iid}/verifications/last")
+def last_verification(here: TheService, image: TheImage) -> Response:
+    """What the last proof found (`builders.image.Fidelity`)."""
+    assert image[0].id is not None
+    job_id, fidelity = images.last_verification(here, image[0].id)
+    return answer("verification", {"jobId": job_id, **fidelity})

@@ -1,0 +1,224 @@
+"""Machine images: plan the builds of a builder file, find, tell, delete."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlmodel import Session, col, select
+
+from emulator.errors import Conflict
+from emulator.folders import Folders
+from emulator.jobs import ledger
+from emulator.jobs.kinds import State
+from emulator.resources.images.tables import Image
+from emulator.resources.jobs.tables import Job
+from emulator.resources.scans import service as scans
+from emulator.resources.scans.tables import Scan
+from emulator.resources.status import op_status
+from emulator.resources.users.tables import User
+from emulator.service import Service
+from emulator.storage import stamp
+from scanner.errors import NotFound, UserError
+
+if TYPE_CHECKING:
+    from builders.spec import BuilderSpec
+
+Found = tuple[Image, Scan, Job]
+
+
+def image_uri(user: User, scan: Scan, image: Image) -> str:
+    return f"{scans.scan_uri(user, scan)}/images/{image.id}"
+
+
+def find(session: Session, user: User, image_id: int, scan_id: int | None = None) -> Found:
+    """Raises `NotFound`, for other users' images too."""
+    image = session.get(Image, image_id)
+    if image is None or image.user_id != user.id or scan_id not in (None, image.scan_id):
+        raise NotFound(f"there is no image {image_id}", hint="forgelet image list")
+    return image, session.get_one(Scan, image.scan_id), session.get_one(Job, image.job_id)
+
+
+def images(session: Session, user: User, scan_id: int | None = None) -> Sequence[Found]:
+    """In the order in which they were asked for."""
+    wanted = select(Image, Scan, Job).where(Image.user_id == user.id, Image.scan_id == Scan.id, Image.job_id == Job.id).order_by(col(Image.id))
+    if scan_id is not None:
+        wanted = wanted.where(Image.scan_id == scan_id)
+    return session.exec(wanted).all()
+
+
+def tell(folders: Folders, user: User, found: Found) -> dict[str, Any]:
+    """image; what the build left behind (`files`, `bootCommand` and so on) is ours."""
+    image, scan, job = found
+    assert image.id is not None
+    uri = image_uri(user, scan, image)
+    told = {
+        "created": image.created,
+        "dbId": image.id,
+        "name": image.name,
+        "parentUri": scans.scan_uri(user, scan),
+        "uri": uri,
+        "downloadUri": f"{uri}/download",
+        "status": op_status(job),
+        "targetFormat": {"name": image.type},
+        "installProfile": {"diskSize": image.disk_size, "memorySize": image.memory},
+        "compress": False,
+        "jobId": job.id,
+    }
+    return {**told, **_made(folders, image.id)} if job.state == State.DONE else told
+
+
+def made(folders: Folders, image_id: int) -> dict[str, Any]:
+    """The build's own record, `image.json`. Raises `Conflict` when there is none."""
+    try:
+        record = json.loads((folders.image(image_id) / "image.json").read_bytes())
+    except FileNotFoundError as error:
+        raise Conflict(f"image {image_id} is not finished", hint=f"forgelet image show --id {image_id}") from error
+    assert isinstance(record, dict)
+    return record
+
+
+def _made(folders: Folders, image_id: int) -> dict[str, Any]:
+    from builders.image import Image as Made
+
+    try:
+        record = made(folders, image_id)
+    except Conflict:
+        return {}
+    return {
+        "size": sum(one["size"] for one in record["files"]),
+        "sha256sum": record["files"][0]["sha256"] if record["files"] else "",
+        "format": {"name": record["files"][0]["format"] if record["files"] else ""},
+        "folder": str(folders.image(image_id)),
+        "bootCommand": Made.model_validate(record).boot_line(folders.image(image_id)),
+        **{_camel(key): value for key, value in record.items()},
+    }
+
+
+def _camel(key: str) -> str:
+    first, *rest = key.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str) -> list[tuple[Image, Scan, Job]]:
+    """Check the builder file against the scan, then queue one build per builder. Raises `SpecError`, `Conflict`; then nothing was started."""
+    with here.database.read() as session:
+        _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
+    specs = _specs(here, scan_id, file_name, text, scanned=job.state == State.DONE)
+    if job.state != State.DONE:
+        raise Conflict(f"'{scan.name}' cannot be built: it is {job.state}", hint=f"forgelet job show {job.id}")
+    _check(here, scan_id, specs, file_name)
+    with here.database.write() as session:
+        found = [_add(session, user, scan, spec) for spec in specs]
+    here.queue.submit()
+    return found
+
+
+def _specs(here: Service, scan_id: int, file_name: str, text: str, *, scanned: bool) -> list[BuilderSpec]:
+    """The builders of the file. Raises `SpecError`, which names what does not fit the scan along with what is wrong in itself."""
+    from builders.errors import SpecError
+    from builders.spec import refused
+    from scanner.report import Report
+
+    try:
+        return here.rooms.specs(text, file_name)
+    except SpecError as wrong:
+        try:
+            if scanned and wrong.specs:
+                here.rooms.platform("openstack").check(Report(here.folders.scan(scan_id)), list(wrong.specs), file_name)
+        except UserError as more:
+            raise refused(file_name, [*wrong.problems, *more.problems]) from wrong
+        raise
+
+
+def _check(here: Service, scan_id: int, specs: list[BuilderSpec], file_name: str) -> None:
+    from scanner.report import Report
+
+    report = Report(here.folders.scan(scan_id))
+    problems: list[str] = []
+    for kind in dict.fromkeys(spec.type for spec in specs):
+        try:
+            here.rooms.platform(kind).check(report, [spec for spec in specs if spec.type == kind], file_name)
+        except UserError as error:
+            problems += error.problems or (error.message,)
+            wrong = error
+    if problems:
+        raise type(wrong)(wrong.message, hint=wrong.hint, problems=problems)
+
+
+def _add(session: Session, user: User, scan: Scan, spec: BuilderSpec) -> Found:
+    assert user.id is not None and scan.id is not None
+    asked = dataclasses.asdict(spec)
+    job = ledger.create(session, user.id, "build", "", {})
+    assert job.id is not None
+    name = str(spec.publishing.get("imageName") or scan.name)
+    image = Image(
+        user_id=user.id,
+        scan_id=scan.id,
+        name=name,
+        type=spec.type,
+        disk_size=spec.disk_size,
+        memory=spec.memory,
+        spec=asked,
+        job_id=job.id,
+        created=stamp.now(),
+    )
+    session.add(image)
+    session.flush()
+    job.subject = image_uri(user, scan, image)
+    job.arguments = {"image": image.id, "scan": scan.id, "spec": asked}
+    return image, scan, job
+
+
+def remove(here: Service, found: Found) -> None:
+    """Take the image away with everything of it; its jobs are cancelled first. Raises `Conflict`."""
+    image, _, _ = found
+    assert image.id is not None
+    for job in unfinished(here, image.id):
+        assert job.id is not None
+        here.queue.cancel(job.id)
+        if not here.queue.wait(job.id, scans.PATIENCE):
+            raise Conflict(f"job {job.id} of image {image.id} is still being stopped", hint=f"forgelet job show {job.id}, then again")
+    with here.database.write() as session:
+        session.delete(session.get_one(Image, image.id))
+    here.folders.discard(here.folders.image(image.id))
+
+
+def unfinished(here: Service, image_id: int) -> list[Job]:
+    """Builds and verifications of the image that are queued or running."""
+    return [job for job in here.ledger.jobs(State.QUEUED, State.RUNNING) if job.arguments.get("image") == image_id]
+
+
+def cancel(here: Service, found: Found) -> None:
+    """Stop whatever is being done for the image."""
+    assert found[0].id is not None
+    for job in unfinished(here, found[0].id):
+        assert job.id is not None
+        here.queue.cancel(job.id)
+
+
+def begin_verification(here: Service, user: User, found: Found, probes: list[str], source: str) -> Job:
+    """Queue a proof of the image. Raises `Conflict` when it is not finished, `NotFound` or `Unreachable` for its source."""
+    image, scan, job = found
+    assert image.id is not None and user.id is not None
+    if job.state != State.DONE:
+        raise Conflict(f"image {image.id} cannot be verified: it is {job.state}", hint=f"forgelet job show {job.id}")
+    source = source or (scan.target if probes else "")
+    if probes:
+        here.rooms.target(source).facts()
+    arguments = {"image": image.id, "scan": scan.id, "probes": probes, "source": source}
+    with here.database.write() as session:
+        made = ledger.create(session, user.id, "verify", image_uri(user, scan, image), arguments)
+    here.queue.submit()
+    return made
+
+
+def last_verification(here: Service, image_id: int) -> tuple[int, dict[str, Any]]:
+    """Number of the job and what it found. Raises `NotFound`."""
+    folder = here.folders.verification(image_id, 0).parent
+    numbers = sorted(int(path.stem) for path in folder.glob("*.json"))
+    if not numbers:
+        raise NotFound(f"image {image_id} was never verified", hint=f"forgelet image verify --id {image_id}")
+    return numbers[-1], json.loads((folder / f"{numbers[-1]}.json").read_bytes())

@@ -1,0 +1,28 @@
+"""Machine images, by what they were asked to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON
+from sqlmodel import Field, SQLModel
+
+
+class Image(SQLModel, table=True):
+    """One machine image of a scan. Its state is its job's; what it became is in `image.json` of its folder."""
+
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True)
+    user_id: int = Field(foreign_key="user.id", ondelete="CASCADE")
+    scan_id: int = Field(foreign_key="scan.id", ondelete="CASCADE", index=True)
+    name: str
+    type: str
+    """The builder's type: `openstack`."""
+    disk_size: int
+    """MiB"""
+    memory: int
+    """MiB"""
+    spec: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    job_id: int = Field(foreign_key="job.id")
+    created: str

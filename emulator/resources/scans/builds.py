@@ -1,0 +1,28 @@
+"""POST of a builder file: one image per builder, all of them checked before any is started."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict
+
+from emulator.resources.images import service as images
+from emulator.service import TheOwner, TheService
+from emulator.wire.answer import collection
+
+router = APIRouter(prefix="/users/{uid}/scannedinstances/{siid}/scans/{sid}")
+
+
+class BuildRequest(BaseModel):
+    """A builder file, as the user wrote it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fileName: str
+    text: str
+
+
+@router.post("/builds")
+def create(siid: int, sid: int, asked: BuildRequest, here: TheService, owner: TheOwner) -> Response:
+    """images, queued in the order of the file."""
+    made = images.begin(here, owner, siid, sid, asked.fileName, asked.text)
+    return collection("images", "image", [images.tell(here.folders, owner, found) for found in made], 201)

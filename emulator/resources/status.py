@@ -1,0 +1,20 @@
+"""A job's state as UForge's OpStatus, for whatever the job makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.jobs.kinds import State
+from emulator.resources.jobs.tables import Job
+
+
+def op_status(job: Job) -> dict[str, Any]:
+    """`complete` also for what is done with blind spots; `message` is always there, clients need it."""
+    return {
+        "cancelled": job.state == State.CANCELLED,
+        "complete": job.state == State.DONE,
+        "error": job.state == State.FAILED,
+        "errorMessage": job.error,
+        "message": job.message,
+        "percentage": job.percent,
+    }

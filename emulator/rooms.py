@@ -1,0 +1,53 @@
+"""The service's way into the other rooms: imported when first used, replaced by fakes in tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from scanner.errors import UserError
+
+if TYPE_CHECKING:
+    from builders.platforms.base import Platform
+    from builders.spec import BuilderSpec
+    from scanner.targets.access import Access
+    from scanner.targets.base import Target
+
+def platform(kind: str) -> Platform:
+    """The platform that builds images of that type. Raises `UserError`."""
+    from builders.platforms.openstack import Openstack
+    from builders.spec import TYPES
+
+    if kind.lower() not in TYPES:
+        raise UserError(f"no platform builds images of type '{kind}'", hint="types: " + ", ".join(TYPES))
+
+    return Openstack()
+
+
+class Rooms(Protocol):
+    """What the routes need of the other rooms before a job starts: checks only."""
+
+    def target(self, label: str, access: Access | None = None) -> Target:
+        """To be closed by `scanner.targets.opened`. Raises `UserError` for a label that names no kind of target."""
+
+    def specs(self, text: str, name: str) -> list[BuilderSpec]:
+        """Raises `SpecError`."""
+
+    def platform(self, kind: str) -> Platform:
+        """Raises `UserError`."""
+
+
+class RealRooms:
+    """The rooms themselves."""
+
+    def target(self, label: str, access: Access | None = None) -> Target:
+        from scanner.targets import open_target
+
+        return open_target(label, access)
+
+    def specs(self, text: str, name: str) -> list[BuilderSpec]:
+        from builders.spec import parse
+
+        return parse(text, name)
+
+    def platform(self, kind: str) -> Platform:
+        return platform(kind)

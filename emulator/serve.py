@@ -1,0 +1,85 @@
+"""Run the service in this process until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import gc
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from emulator.folders import Folders
+from emulator.settings import Settings
+from scanner.errors import UserError
+
+GRACE = 2
+"""Seconds that open requests get when the service ends."""
+PATIENCE = 9.0
+"""Seconds after which the service ends whatever hangs."""
+
+
+@contextmanager
+def held(folders: Folders) -> Iterator[None]:
+    """The data folder is ours alone. Raises `UserError` when another service has it."""
+    with folders.lock.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another service is running on {folders.data}", hint="use it, end it, or give another --data") from error
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises `UserError` when the address is taken or is none."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError as error:
+        raise UserError(f"cannot listen on {host} port {port}: {error.strerror or error}", hint="give another --host or --port") from error
+    return sock
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `UserError` when the data folder or the port is taken."""
+    folders = Folders(settings.data.absolute())
+    folders.make()
+    with held(folders), listen(settings.host, settings.port) as sock:
+        _run(settings, sock, say)
+
+
+def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None]) -> None:
+    import uvicorn
+
+    from emulator.app import make_app, make_service
+
+    here = make_service(settings)
+    app = make_app(here)
+    gc.freeze()
+    gc.enable()
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            here.stopping.set()
+            _end_by(PATIENCE)
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE, server_header=False)
+    # uvicorn gives the signal back to whoever handled it before, once it has shut down: that is nobody, and the end is a good one.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    host, port = sock.getsockname()[:2]
+    say(f"Forgelet serves http://{host}:{port}/api (data in {here.folders.data})")
+    asyncio.run(Server(config).serve(sockets=[sock]))
+
+
+def _end_by(seconds: float) -> None:
+    late = threading.Timer(seconds, os._exit, (0,))
+    late.daemon = True
+    late.start()

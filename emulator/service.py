@@ -1,0 +1,62 @@
+"""The running service's parts, and how routes get at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from emulator.auth import Authenticator
+from emulator.control.capabilities import Capabilities
+from emulator.errors import Forbidden
+from emulator.folders import Folders
+from emulator.jobs.ledger import Ledger
+from emulator.jobs.queue import Queue
+from emulator.resources.users.tables import User
+from emulator.rooms import RealRooms, Rooms
+from emulator.settings import Settings
+from emulator.storage.engine import Database
+
+
+@dataclass
+class Service:
+    """Everything that a request may need."""
+
+    settings: Settings
+    folders: Folders
+    database: Database
+    ledger: Ledger
+    queue: Queue
+    authenticator: Authenticator
+    rooms: Rooms = field(default_factory=RealRooms)
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    stopping: Event = field(default_factory=Event)
+
+
+def service(request: Request) -> Service:
+    found = request.app.state.service
+    assert isinstance(found, Service)
+    return found
+
+
+TheService = Annotated[Service, Depends(service)]
+
+
+def user(request: Request, here: TheService) -> User:
+    """Who is asking. Raises `Unauthorized`."""
+    return here.authenticator.user(request.headers.get("authorization"))
+
+
+TheUser = Annotated[User, Depends(user)]
+
+
+def owner(uid: Annotated[str, Path()], asking: TheUser) -> User:
+    """The user in the path, who must be the one who asks: nobody sees another's resources, root included. Raises `Forbidden`."""
+    if uid != asking.login:
+        raise Forbidden(f"you are logged in as '{asking.login}': what belongs to '{uid}' is not yours", hint=f"use /users/{asking.login}")
+    return asking
+
+
+TheOwner = Annotated[User, Depends(owner)]

@@ -1,0 +1,11 @@
+"""Every table of the service: importing this makes SQLModel's metadata complete."""
+
+from __future__ import annotations
+
+from emulator.control.tables import Fault
+from emulator.resources.images.tables import Image
+from emulator.resources.jobs.tables import Job, JobEvent
+from emulator.resources.scans.tables import Scan, ScannedInstance
+from emulator.resources.users.tables import User
+
+__all__ = ["Fault", "Image", "Job", "JobEvent", "Scan", "ScannedInstance", "User"]

@@ -1,0 +1,214 @@
+"""The agent's command line, and the wire.
+
+    python3 -m scanner.agent inventory --root R [--rules JSON] [--exclude PATH]... [--cross PATH]... [--blind JSON]
+    python3 -m scanner.agent capture --root R --paths FILE
+
+`capture` writes a pax tar (see `archive.py`). `inventory` writes NDJSON, ASCII only, one object a line, in this order:
+
+    {"kind":"start", "schema", "expected"}    the wire's number, and about how many paths will follow
+    {"kind":"system", …}                      one; fields of report.System without `container`
+    {"kind":"repository"|"package"|"user"|"group"|"service"|"mount", …}   any number; fields of the model of that name
+    {"kind":"network", …}                     one
+    {"kind":"key"|"pin"|"cron"|…, …}          any number; the kinds and rows of scanner/configuration.py
+    {"kind":"file", …}                        one a path, in walk order, `/` first; fields of report.FileEntry that say something
+    {"kind":"blind_spot", "path", "reason"}   anywhere: what could not be read
+    {"kind":"end", "counts", "bytes", "digest"}   last; a stream without it is damaged
+
+`counts` has one number a state, `files` (all of them) and one for every other kind of line that came. `bytes` is the sum of the
+sizes of regular files, each inode once. `digest` is the sha256 of all file lines without `"kind"` and with a line end each; of
+excluded paths only path, type, state and reason are in it, as the rest changes on an idle system (/proc, /run).
+`--rules` is a JSON list of [path, name]: what is pruned, and under which name (`scanner/rules.toml`). `--cross` names a mount point
+that is walked like any folder; all others are pruned. `--blind` is a JSON list of [path, reason]: blind spots of whoever started the
+agent, told first. Strings that are not the file
+table's are printable (bytes that are not UTF-8 are spelled `\\udcff`); the file table's path and target have them as lone surrogates.
+The exit status is 0 when the last line was written.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import stat as st
+import sys
+from typing import BinaryIO, Dict, List, Mapping, Optional, Sequence
+
+from scanner.agent import (
+    accounts,
+    capture,
+    databases,
+    facts,
+    languages,
+    repositories,
+    secrets,
+    services,
+    states,
+    system,
+)
+from scanner.agent.database import Database
+from scanner.agent.rules import Rules
+from scanner.agent.tree import Root, printable, text
+from scanner.agent.walk import Found, Walk
+
+SCHEMA = 1
+OWN = ("unmanaged", "conffile-changed", "managed-changed")
+"""States of files whose contents are this machine's alone: what everybody's packages ship is no secret."""
+ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+class Wire:
+    """Writes lines and keeps count of them."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._digest = hashlib.sha256()
+        self.counts: Dict[str, int] = {"files": 0}
+        self.bytes = 0
+
+    def line(self, kind: str, row: Mapping[str, object]) -> None:
+        if kind not in ("start", "end"):
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+        self._out.write(ENCODE(dict(kind=kind, **row)).encode("ascii") + b"\n")
+
+    def blind(self, path: bytes, reason: str) -> None:
+        self.line("blind_spot", {"path": printable(path), "reason": reason})
+
+    def file(self, row: Dict[str, object]) -> None:
+        body = ENCODE(row).encode("ascii")
+        self._out.write(b'{"kind":"file",' + body[1:] + b"\n")
+        state = str(row["state"])
+        if state == "excluded":
+            body = ENCODE({key: row[key] for key in ("path", "type", "state", "reason")}).encode("ascii")
+        self._digest.update(body + b"\n")
+        self.counts[state] = self.counts.get(state, 0) + 1
+        self.counts["files"] += 1
+
+    def end(self) -> None:
+        self.line("end", {"counts": self.counts, "bytes": self.bytes, "digest": self._digest.hexdigest()})
+        self._out.flush()
+
+
+def inventory(root: Root, rules: Rules, out: BinaryIO, cross: Sequence[bytes] = (), blind: Sequence[Sequence[str]] = ()) -> None:
+    """Phase 1: everything that is on the machine, without the contents."""
+    wire = Wire(out)
+    database = databases.read(root)
+    wire.line("start", {"schema": SCHEMA, "expected": int(len(database.owner) * 1.1) + 1000})
+    wire.line("system", system.system(root))
+    for path, reason in blind:
+        wire.blind(os.fsencode(path), reason)
+    sources, users = list(repositories.repositories(root)), list(accounts.users(root, wire.blind))
+    kinds = (
+        ("repository", sources),
+        ("package", database.packages),
+        ("user", users),
+        ("group", accounts.groups(root, wire.blind)),
+        ("service", services.services(root, database.owner.get)),
+        ("mount", system.mounted(root)),
+    )
+    for spot in database.blind_spots:
+        wire.blind(*spot)
+    for kind, rows in kinds:
+        for row in rows:
+            wire.line(kind, row)
+    wire.line("network", system.network(root))
+    for kind, row in facts.facts(root, wire.blind, sources, users, database.keys):
+        wire.line(kind, row)
+    for found in Walk(root, rules, wire.blind, database.expected, database.digests, cross):
+        wire.file(file_row(found, database))
+        described = languages.package(found.path, found.content.head) if found.content is not None else None
+        if described is not None:
+            wire.line("language_package", dict(described, package=database.owner.get(found.path)))
+        if found.kind == "file" and found.stat and not found.excluded and found.hardlink in (None, found):
+            wire.bytes += found.stat.st_size
+    wire.end()
+
+
+def file_row(found: Found, database: Database) -> Dict[str, object]:
+    """A line of the file table: report.FileEntry's fields in its order, those that say nothing left out."""
+    state, reason, package, expected = states.decide(found, database)
+    kind = found.kind or database.missing_kind(found.path)
+    row: Dict[str, object] = {"path": text(found.path), "type": kind, "state": state, "reason": reason}
+    row.update(_metadata(found))
+    if found.content is not None:
+        row["sha256"] = found.content.sha256
+    if found.target is not None:
+        row["target"] = text(found.target)
+    if package is not None:
+        row["package"] = package
+    if found.hardlink is not None:
+        row["hardlink"] = text(found.hardlink.path)
+    if found.stat is not None and found.kind in ("char", "block"):
+        row["device"] = "%d:%d" % (os.major(found.stat.st_rdev), os.minor(found.stat.st_rdev))
+    if found.xattrs:
+        row["xattrs"] = found.xattrs
+    if found.content is not None and found.content.extents is not None:
+        row["extents"] = found.content.extents
+    if expected:
+        row["expected"] = expected
+    if found.flags:
+        row["flags"] = found.flags
+    if found.content is not None and state in OWN:
+        secret = secrets.kind_of(found.path, found.content.head)
+        if secret is not None:
+            row["secret"] = secret
+    return row
+
+
+def _metadata(found: Found) -> Dict[str, object]:
+    stat = found.stat
+    if stat is None:
+        return {"mode": "", "uid": 0, "gid": 0, "size": 0, "mtime": 0}
+    sized = found.kind in ("file", "symlink")
+    return {
+        "mode": "%04o" % st.S_IMODE(stat.st_mode),
+        "uid": stat.st_uid,
+        "gid": stat.st_gid,
+        "size": stat.st_size if sized else 0,
+        "mtime": stat.st_mtime_ns,
+    }
+
+
+def arguments(argv: Optional[List[str]]) -> argparse.Namespace:
+    """The command line's parts. Raises SystemExit."""
+    parser = argparse.ArgumentParser(prog="uforge-scan")
+    parser.add_argument("verb", choices=("inventory", "capture"))
+    parser.add_argument("--root", default="/")
+    parser.add_argument("--rules", default="[]", help="JSON list of [path, name]")
+    parser.add_argument("--exclude", action="append", default=[], metavar="PATH")
+    parser.add_argument("--cross", action="append", default=[], metavar="PATH")
+    parser.add_argument("--blind", default="[]", help="JSON list of [path, reason]")
+    parser.add_argument("--paths", help="file of NUL-separated paths in walk order; - is standard input")
+    return parser.parse_args(argv)
+
+
+def _rules(root: Root, options: argparse.Namespace) -> Rules:
+    rules = Rules((os.fsencode(path), name) for path, name in json.loads(options.rules))
+    rules.add_users(root, [os.fsencode(path) for path in options.exclude])
+    return rules
+
+
+def perform(root: Root, options: argparse.Namespace, out: BinaryIO) -> None:
+    """Do what the command line says. Raises OSError, ValueError."""
+    if options.verb == "inventory":
+        cross = [os.fsencode(path) for path in options.cross]
+        inventory(root, _rules(root, options), out, cross, json.loads(options.blind))
+    else:
+        capture.capture(root, options.paths, out)
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run one verb. Everything that goes wrong ends as one line on standard error and status 1."""
+    options = arguments(argv)
+    out = open(sys.stdout.fileno(), "wb", buffering=1 << 18, closefd=False)  # noqa: SIM115
+    try:
+        perform(Root(os.fsencode(options.root)), options, out)
+    except BrokenPipeError:
+        return 1
+    except (OSError, ValueError) as error:
+        sys.stderr.write("uforge-scan: %s\n" % error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    os.nice(10)
+    sys.exit(main())

@@ -1,0 +1,408 @@
+"""The ScanReport: what is on a live system. This is the contract between the rooms; its number is `SCHEMA`.
+
+On disk a report is a folder with two files:
+
+    head.json          `ScanReport`: everything but the file table
+    files.ndjson.zst   one `FileEntry` a line, in walk order (see `walk_key`), zstd
+
+The file table streams on both ends: a million entries are never in memory at once. Paths are bytes on the machine; here and in
+JSON they are `str` with every byte that is not UTF-8 as a lone surrogate (`os.fsdecode`), written by the standard library's
+`json` with `ensure_ascii`, since pydantic and sqlite3 refuse lone surrogates.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import zstandard
+from pydantic import BaseModel, ConfigDict, Field
+
+from scanner.configuration import Configuration
+
+SCHEMA = 1
+
+
+class State(StrEnum):
+    """How a path relates to what the package manager put on the machine."""
+
+    MANAGED = "managed"
+    CONFFILE_CHANGED = "conffile-changed"
+    MANAGED_CHANGED = "managed-changed"
+    UNMANAGED = "unmanaged"
+    MISSING = "missing"
+    EXCLUDED = "excluded"
+
+
+class Kind(StrEnum):
+    """The type of a path."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    FIFO = "fifo"
+    SOCKET = "socket"
+    CHAR = "char"
+    BLOCK = "block"
+
+
+@dataclass(slots=True)
+class FileEntry:
+    """One path of the live system. Optional fields are None (or empty) where they do not apply."""
+
+    path: str
+    """Absolute; bytes that are not UTF-8 are lone surrogates."""
+    type: str
+    """A `Kind`; for a `missing` path the kind is what the package ships where known, else `file`."""
+    state: str
+    reason: str
+    """Why the state is what it is: a code, such as `md5-equal`, `conffile-md5`, `not-in-any-package`, `deleted`, or an exclude rule's name."""
+    mode: str = ""
+    """Permission bits (07777), octal, four digits: `0644`, `4755`."""
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    """Bytes of a regular file; length of a link's target; 0 otherwise."""
+    mtime: int = 0
+    """Nanoseconds since the epoch."""
+    sha256: str | None = None
+    target: str | None = None
+    """Where a symlink points, verbatim."""
+    package: str | None = None
+    """`name` (or `name:arch` where co-installed) of the owning package."""
+    hardlink: str | None = None
+    """The first path, in walk order, of the same inode; None for files with one link. The first path names itself."""
+    device: str | None = None
+    """`major:minor` of a device node."""
+    xattrs: dict[str, str] = field(default_factory=dict)
+    """Name -> base64 of the value; ACLs and capabilities are in here as the kernel stores them."""
+    extents: list[list[int]] | None = None
+    """`[offset, length]` of each data extent of a sparse file; None for a file without holes."""
+    expected: dict[str, str] = field(default_factory=dict)
+    """What differs from the package -> what the package ships there. Keys: `type`, `digest` (`md5:…`, `sha256:…`), `size`, `target`,
+    `device`, `mode`, `user`, `group` (names, or `#` and a number), `caps`, `mtime` (seconds), as far as its manager knows them."""
+    flags: str = ""
+    """Inode flags that an administrator set, as lsattr's letters: `i` immutable, `a` append only …"""
+    secret: str | None = None
+    """The kind of secret that the contents are: `private key`, `SSH host key`, `password hashes`, `token`, `password`."""
+
+    def to_json(self) -> str:
+        """One line of the file table; fields that say nothing are left out."""
+        row = {f: v for f in _FIELDS if (v := getattr(self, f)) not in (None, "", {}) or f in _ALWAYS}
+        return json.dumps(row, ensure_ascii=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> FileEntry:
+        """Raises ValueError or TypeError for anything that is not a line of a file table."""
+        return cls(**json.loads(line))
+
+    @property
+    def raw(self) -> bytes:
+        """The path as the machine has it."""
+        return os.fsencode(self.path)
+
+
+_FIELDS = tuple(f.name for f in fields(FileEntry))
+_ALWAYS = frozenset({"path", "type", "state", "reason", "mode", "uid", "gid", "size", "mtime"})
+
+
+def walk_key(path: str) -> list[bytes]:
+    """Sort key of the walk: depth first, parent before children, siblings by name's bytes."""
+    return os.fsencode(path).strip(b"/").split(b"/") if path != "/" else []
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ContainerMount(_Part):
+    """Something that the engine mounts into a container."""
+
+    type: str
+    """`volume`, `bind` or `tmpfs`"""
+    name: str = ""
+    """Of a named volume."""
+    source: str = ""
+    """Where it lies on the engine's machine."""
+    target: str
+    """Where the container sees it."""
+    read_only: bool = False
+
+
+class Container(_Part):
+    """What the container engine knows and the file system does not."""
+
+    id: str = ""
+    image: str = ""
+    entrypoint: list[str] = Field(default_factory=list)
+    command: list[str] = Field(default_factory=list)
+    environment: dict[str, str] = Field(default_factory=dict)
+    working_dir: str = ""
+    user: str = ""
+    ports: list[str] = Field(default_factory=list)
+    """`80/tcp`"""
+    published: dict[str, int] = Field(default_factory=dict)
+    """`80/tcp` -> the port of this machine's 127.0.0.1 where it is reached."""
+    volumes: list[str] = Field(default_factory=list)
+    """Mount points inside the container."""
+    mounts: list[ContainerMount] = Field(default_factory=list)
+    """The same with what is mounted there; whether its contents are in the scan, the file table says."""
+    restart: str = ""
+    """As `docker run --restart` takes it: `always`, `on-failure:3`, `unless-stopped`; `no` or empty."""
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class MachineDisk(_Part):
+    """A disk of a virtual machine."""
+
+    target: str
+    """`vda`"""
+    bus: str = ""
+    device: str = "disk"
+    """`disk`, `cdrom`, `floppy` or `lun`"""
+    type: str = ""
+    """`file`, `block`, `volume`, `network` …"""
+    format: str = ""
+    """`qcow2`, `raw` …"""
+    source: str = ""
+    read_only: bool = False
+
+
+class MachineNic(_Part):
+    """A network interface of a virtual machine."""
+
+    mac: str = ""
+    model: str = ""
+    type: str = ""
+    """`network`, `bridge`, `user` …"""
+    source: str = ""
+
+
+class Machine(_Part):
+    """What the hypervisor knows and the file system does not. Source: libvirt's *Domain XML format*."""
+
+    name: str
+    uuid: str = ""
+    state: str = ""
+    """`running` or `shut off`, when it was scanned."""
+    hypervisor: str = ""
+    """`qemu`, `kvm` …"""
+    arch: str = ""
+    machine: str = ""
+    """The chipset: `pc-i440fx-7.2`"""
+    memory: int = 0
+    """MiB"""
+    cpus: int = 0
+    firmware: str = "bios"
+    """`bios` or `efi`"""
+    disks: list[MachineDisk] = Field(default_factory=list)
+    nics: list[MachineNic] = Field(default_factory=list)
+
+
+Facts = Container | Machine
+"""What an engine knows of a live system."""
+
+
+class System(_Part):
+    """The machine itself."""
+
+    os_release: dict[str, str] = Field(default_factory=dict)
+    """Every key of /etc/os-release."""
+    distribution: str = ""
+    """UForge's name: `Debian`, `Ubuntu`, `CentOS` …"""
+    version: str = ""
+    """`12`"""
+    codename: str = ""
+    arch: str = ""
+    """The kernel's name: `x86_64`"""
+    package_arch: str = ""
+    """The package manager's name: `amd64`"""
+    kernel: str = ""
+    hostname: str = ""
+    init: str = ""
+    """`systemd`, `sysvinit` or empty: what /sbin/init is."""
+    timezone: str = ""
+    locale: str = ""
+    keyboard: str = ""
+    """XKB layout, with its variant after a colon, or else the console's keymap."""
+    container: Container | None = None
+    machine: Machine | None = None
+
+
+class Package(_Part):
+    """One installed package at its exact version."""
+
+    manager: str = "dpkg"
+    name: str
+    version: str
+    arch: str
+    auto: bool = False
+    """Installed as a dependency only."""
+    hold: bool = False
+    status: str = "installed"
+    """dpkg's third word, as in `installed`, `config-files`, `half-configured`."""
+    essential: bool = False
+    source: str = ""
+    size: int = 0
+    """Installed size in bytes as declared by the package."""
+    section: str = ""
+    module: str = ""
+    """rpm's modularity label: `name:stream:version:context`."""
+
+
+class Repository(_Part):
+    """One source of packages, as configured on the machine."""
+
+    manager: str = "apt"
+    file: str
+    types: list[str] = Field(default_factory=list)
+    uris: list[str] = Field(default_factory=list)
+    suites: list[str] = Field(default_factory=list)
+    components: list[str] = Field(default_factory=list)
+    options: dict[str, str] = Field(default_factory=dict)
+    enabled: bool = True
+
+
+class User(_Part):
+    """A line of passwd. The password hash itself is only in the overlay."""
+
+    name: str
+    uid: int
+    gid: int
+    gecos: str = ""
+    home: str = ""
+    shell: str = ""
+    password: str = "none"
+    """`set`, `locked`, `empty` or `none` (no shadow line)."""
+
+
+class Group(_Part):
+    """A line of group."""
+
+    name: str
+    gid: int
+    members: list[str] = Field(default_factory=list)
+
+
+class Service(_Part):
+    """A unit and whether it starts by itself."""
+
+    name: str
+    """`nginx.service`"""
+    state: str
+    """As `systemctl is-enabled` would say from the files alone: `enabled`, `disabled`, `masked`, `static`, `alias`."""
+    path: str = ""
+    """The unit file."""
+    package: str | None = None
+    wanted_by: list[str] = Field(default_factory=list)
+    """Names of the targets that pull it in: the `.wants` and `.requires` links found."""
+    exec: str = ""
+    """First ExecStart= command line, verbatim."""
+    dropins: list[str] = Field(default_factory=list)
+    """Files that change the unit (`NAME.d/*.conf`), in the order in which they are applied."""
+    schedule: list[str] = Field(default_factory=list)
+    """Of a timer: when it fires, as in `OnCalendar=daily`."""
+
+
+class BlindSpot(_Part):
+    """Something that could not be read, and why."""
+
+    path: str
+    """Printable: bytes that are not UTF-8 are written as `\\udcff` escapes are."""
+    reason: str
+
+
+class Redacted(_Part):
+    """A secret whose contents stayed on the machine: a build must be given them by other means."""
+
+    path: str
+    """Printable, as in `BlindSpot`."""
+    secret: str
+    """What it is: `private key`, `password hashes` …"""
+
+
+class ScanReport(_Part):
+    """The head of a report: everything but the file table."""
+
+    schema_version: int = SCHEMA
+    target: str = ""
+    """`docker:NAME`, `directory:PATH` …"""
+    created: str = ""
+    """ISO 8601, UTC."""
+    overlay: bool = False
+    system: System = Field(default_factory=System)
+    packages: list[Package] = Field(default_factory=list)
+    repositories: list[Repository] = Field(default_factory=list)
+    users: list[User] = Field(default_factory=list)
+    groups: list[Group] = Field(default_factory=list)
+    services: list[Service] = Field(default_factory=list)
+    mounts: list[dict[str, str]] = Field(default_factory=list)
+    """Mount points inside the tree: `path`, `type`, `source`."""
+    network: dict[str, Any] = Field(default_factory=dict)
+    """`interfaces`, `resolvers`, `hosts` as far as they could be read; `addresses` and `routes` of a running system."""
+    configuration: Configuration = Field(default_factory=Configuration)
+    blind_spots: list[BlindSpot] = Field(default_factory=list)
+    redacted: list[Redacted] = Field(default_factory=list)
+    """Secrets that the overlay does not hold; empty unless the scan was told to leave them out."""
+    counts: dict[str, int] = Field(default_factory=dict)
+    """Number of paths in each `State`, and `files` in all."""
+    bytes: int = 0
+    """Sum of the sizes of regular files, each inode once."""
+    excludes: list[str] = Field(default_factory=list)
+    digest: str = ""
+    """sha256 over the canonical file table: two scans of an idle system give the same."""
+
+
+class Report:
+    """A report on disk, for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.head = ScanReport.model_validate_json((folder / "head.json").read_bytes())
+
+    def files(self) -> Iterator[FileEntry]:
+        """The file table in walk order. Raises ValueError when the table is cut or damaged."""
+        for line in self.lines():
+            yield FileEntry.from_json(line)
+
+    def lines(self) -> Iterator[bytes]:
+        """The file table's lines, unread. Raises ValueError when the table is cut or damaged."""
+        count = 0
+        try:
+            with (self.folder / "files.ndjson.zst").open("rb") as packed:
+                with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
+                    for line in io.BufferedReader(reader, 1 << 20):
+                        count += 1
+                        yield line
+        except zstandard.ZstdError as error:
+            raise ValueError(f"the file table in {self.folder} is damaged: {error}") from error
+        if count != self.head.counts.get("files", count):
+            raise ValueError(f"the file table in {self.folder} is cut")
+
+
+@contextmanager
+def file_table(folder: Path) -> Iterator[io.BufferedWriter]:
+    """A writer for `files.ndjson.zst`; complete only when the block ends well (temporary name, then renamed)."""
+    partial = folder / "files.ndjson.zst.partial"
+    try:
+        with partial.open("wb") as out:
+            with zstandard.ZstdCompressor(level=3).stream_writer(out, closefd=False) as packer:
+                with io.BufferedWriter(packer, 1 << 20) as lines:  # type: ignore[type-var]
+                    yield lines  # type: ignore[misc]
+        partial.rename(folder / "files.ndjson.zst")
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_head(folder: Path, head: ScanReport) -> None:
+    """Write `head.json` in one move."""
+    partial = folder / "head.json.partial"
+    partial.write_text(head.model_dump_json(indent=1), encoding="utf-8")
+    partial.rename(folder / "head.json")

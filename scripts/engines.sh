@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# engines.sh start|stop|status: dockerd and libvirtd. Starts what is not running; stops only what it started.
+. "$(dirname "$0")/common.sh"
+
+STATE=$DATA/engines
+
+docker_answers() { curl --silent --fail --max-time 5 --unix-socket /var/run/docker.sock http://localhost/_ping; }
+libvirt_answers() { timeout 10 virsh --quiet --connect qemu:///system version; }
+with_systemd() { [ -d /run/systemd/system ]; }
+
+# start_daemon NAME COMMAND...: in a session of its own, its output and process id kept under the data folder.
+start_daemon() {
+    local name=$1
+    shift
+    command -v "$1" > /dev/null || die "$1 is not installed" 'scripts/install.sh'
+    mkdir -p "$STATE"
+    setsid "$@" > "$STATE/$name.log" 2>&1 < /dev/null &
+    echo "$! $(start_of $!)" > "$STATE/$name.pid"
+}
+
+# When the process was started, in clock ticks since boot: with it, a process id that was given anew is not mistaken for ours.
+start_of() { sed 's/.*) //' "/proc/$1/stat" 2> /dev/null | cut -d ' ' -f 20; }
+
+# start NAME ANSWERS UNIT COMMAND...
+start() {
+    local name=$1 answers=$2 unit=$3
+    shift 3
+    "$answers" > /dev/null 2>&1 && return 0
+    say "... starting $name"
+    if with_systemd; then
+        mkdir -p "$STATE"
+        systemctl start "$unit"
+        echo "$unit" >> "$STATE/units"
+    else
+        start_daemon "$name" "$@"
+    fi
+    until_true 60 "$answers" && return 0
+    with_systemd || tail -n 5 "$STATE/$name.log" >&2
+    die "$name does not answer" "$(with_systemd && echo "journalctl -u $unit" || echo "less $STATE/$name.log")" 3
+}
+
+# A libvirtd that is started by hand wants its log daemon beside it; systemd brings that by itself.
+start_virtlogd() {
+    with_systemd || libvirt_answers > /dev/null 2>&1 || [ -S /run/libvirt/virtlogd-sock ] && return 0
+    start_daemon virtlogd virtlogd
+    until_true 20 test -S /run/libvirt/virtlogd-sock || die 'virtlogd does not answer' "less $STATE/virtlogd.log" 3
+}
+
+stop_daemon() {
+    local file=$STATE/$1.pid pid started
+    [ -f "$file" ] || return 0
+    read -r pid started < "$file"
+    if [ "$(start_of "$pid")" = "$started" ]; then
+        say "... stopping $1"
+        kill "$pid"
+        until_true 30 gone "$pid" || kill -KILL "$pid"
+    fi
+    rm -f "$file"
+}
+
+gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+
+stop_units() {
+    [ -f "$STATE/units" ] || return 0
+    # shellcheck disable=SC2046
+    systemctl stop $(sort -u "$STATE/units")
+    rm -f "$STATE/units"
+}
+
+case "${1:-}" in
+    start)
+        docker_answers > /dev/null 2>&1 && libvirt_answers > /dev/null 2>&1 && exit 0
+        as_root "$0" "$@"
+        start docker docker_answers docker.service dockerd
+        start_virtlogd
+        start libvirt libvirt_answers libvirtd.service libvirtd
+        ;;
+    stop)
+        [ -d "$STATE" ] || exit 0
+        as_root "$0" "$@"
+        for name in libvirt virtlogd docker; do stop_daemon "$name"; done
+        stop_units
+        rm -rf "$STATE"
+        rmdir --ignore-fail-on-non-empty "$DATA"
+        ;;
+    status)
+        docker_answers > /dev/null 2>&1 && echo 'docker answers' || echo 'docker does not answer'
+        libvirt_answers > /dev/null 2>&1 && echo 'libvirt answers' || echo 'libvirt does not answer'
+        ;;
+    *) die 'usage: scripts/engines.sh start|stop|status' ;;
+esac

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# All tests, on the real engines. Fails on any skip, and unless every engine really did something.
+. "$(dirname "$0")/common.sh"
+
+cd "$ROOT"
+"$ROOT/scripts/install.sh"
+as_root "$0" "$@"
+"$ROOT/scripts/engines.sh" start
+"$ROOT/scripts/check.sh" --lint-only
+
+REPORT=$ROOT/build/junit.xml
+export FORGELET_TALLY=$ROOT/build/tally
+mkdir -p "$ROOT/build"
+rm -f "$REPORT" "$FORGELET_TALLY"
+
+# A person's own settings must not reach the tests; where packages come from is the machine's.
+for name in URL USER PASSWORD HOST PORT DATA CONFIG; do unset "FORGELET_$name"; done
+
+pytest --junitxml "$REPORT" "$@"
+python "$ROOT/scripts/judge.py" "$REPORT" "$FORGELET_TALLY"

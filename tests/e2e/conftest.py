@@ -1,0 +1,45 @@
+"""The whole chain on the real engines, driven as a person drives it: the command line against the real service.
+
+One live system, one service data folder and one base disk serve the whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.bench import EXAMPLE, Bench
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench(tmp_path_factory.mktemp("forgelet"))
+    yield made
+    made.service.close()
+
+
+@pytest.fixture(scope="session")
+def live_system(bench: Bench) -> Iterator[str]:
+    """The name of a running container that looks lived in; taken down at the end when it was not up before."""
+    name = "forgelet-e2e-web"
+    bench.cli("lab", "up", "debian12-web", "--name", name)
+    yield name
+    bench.cli("lab", "down", name)
+
+
+@pytest.fixture(scope="session")
+def scan(bench: Bench, live_system: str) -> int:
+    """The number of a scan with overlay."""
+    bench.cli("scan", "run", "--docker", live_system, "--name", "scanExample", "--overlay")
+    return int(bench.json("scan", "list")["scannedInstances"]["scannedInstance"][0]["scans"]["scan"][0]["dbId"])
+
+
+@pytest.fixture(scope="session")
+def image(bench: Bench, scan: int) -> int:
+    """The number of the image that the seed's builder file asks for."""
+    said = bench.cli("scan", "build", "--id", str(scan), "--file", str(EXAMPLE))
+    assert "OK: Syntax of template file [openstack-builder.yml] is ok" in said
+    assert "Generating 'openstack' image (1/1)" in said
+    assert "OK: Generation 'openstack' ok" in said
+    assert "qemu-system-x86_64" in said
+    return max(int(one["dbId"]) for one in bench.json("image", "list")["images"]["image"])

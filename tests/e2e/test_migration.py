@@ -1,0 +1,241 @@
+"""A live container becomes a bootable image, and the image is the container. In the order of the chain, killed twice on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from support.bench import Bench
+from support.service import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
+
+
+def machine_state(data: Path) -> dict[str, Any]:
+    """What a dead job could leave on this machine, by the system's own tools."""
+    domains = subprocess.run(["virsh", "-q", "-c", "qemu:///system", "list", "--all", "--name"], capture_output=True, text=True, check=True).stdout
+    return {
+        "loops": subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout,
+        "mounts": [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()],
+        "domains": [name for name in domains.split() if name.startswith("forgelet-")],
+        "processes": [pid for pid in _pids() if _lives_in(pid, data)],
+        "temporary": sorted(path.name for path in Path("/tmp").glob("dib_*")),
+    }
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _lives_in(pid: int, data: Path) -> bool:
+    # The service itself names the data folder; what works for a job names a folder of it.
+    try:
+        return os.fsencode(data / "jobs") in Path(f"/proc/{pid}/cmdline").read_bytes() or str(Path(f"/proc/{pid}/root").readlink()) != "/"
+    except OSError:
+        return False
+
+
+def test_the_scan_tells_every_package_at_its_version_and_every_file(bench: Bench, live_system: str, scan: int) -> None:
+    listed = bench.cli("scan", "list")
+    assert "Getting scans for [root] ..." in listed
+    assert "scanExample Scan #1" in listed
+    assert "Debian 12 x86_64" in listed
+    ours = {(row["name"], row["version"]) for row in bench.json("scan", "packages", "--id", str(scan))["packages"]["package"]}
+    query = subprocess.run(["docker", "exec", live_system, "dpkg-query", "-W", "-f", "${Package} ${Version}\n"], capture_output=True, text=True, check=True)
+    assert ours == {tuple(line.split(" ")) for line in query.stdout.splitlines()}
+
+
+def test_a_simple_scan_does_not_mix_with_overlay_scans_of_the_same_name(bench: Bench, live_system: str, scan: int) -> None:
+    bench.cli("scan", "run", "--docker", live_system, "--name", "scanExample", code=1)
+
+
+def test_a_disk_that_is_too_small_is_refused_with_the_size_that_would_do(bench: Bench, scan: int, tmp_path: Path) -> None:
+    spec = tmp_path / "small.yml"
+    spec.write_text("builders:\n- type: openstack\n  hardwareSettings: {memory: 512}\n  installation:\n    diskSize: 300\n")
+    before = bench.json("job", "list")
+    bench.cli("scan", "build", "--id", str(scan), "--file", str(spec), code=1)
+    assert bench.json("job", "list") == before
+
+
+def test_a_service_killed_while_packages_are_installed_leaves_nothing_and_says_so(bench: Bench, scan: int) -> None:
+    before = machine_state(bench.data)
+    image = bench.start_build(scan)
+    until(lambda: "installing remaining packages" in bench.log(image["jobId"]), 240)
+    assert machine_state(bench.data) != before, "nothing was running that could leak"
+    _killed_and_started_again(bench, image, before, "base")
+
+
+def test_a_service_killed_during_the_last_pass_leaves_nothing_and_the_next_build_works(bench: Bench, scan: int) -> None:
+    before = machine_state(bench.data)
+    image = bench.start_build(scan)
+    until(lambda: any(f"jobs/{image['jobId']}/work/root" in mount for mount in machine_state(bench.data)["mounts"]), 600)
+    _killed_and_started_again(bench, image, before, "last-pass")
+
+
+def _killed_and_started_again(bench: Bench, image: dict[str, Any], before: dict[str, Any], stage: str) -> None:
+    bench.service.end(signal.SIGKILL)
+    bench.start()
+    job = bench.service.ended(image["jobId"])
+    assert job["state"] == "failed"
+    assert stage in json.dumps(job["error"]), job
+    deadline = time.monotonic() + 30
+    while (after := machine_state(bench.data)) != before and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert after == before
+    assert not (bench.data / "jobs" / str(image["jobId"]) / "work").exists()
+    assert not (bench.data / "images" / str(image["dbId"])).exists()
+
+
+@contextmanager
+def opened(qcow2: Path, tmp_path: Path) -> Iterator[Path]:
+    """The image's file system, read by tools that are not ours."""
+    raw, mount = tmp_path / "witness.raw", tmp_path / "witness"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(qcow2), str(raw)], check=True)
+    mount.mkdir()
+    subprocess.run(["mount", "-o", "ro,noload,loop,offset=1048576", str(raw), str(mount)], check=True)
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+        raw.unlink()
+
+
+def test_the_image_holds_the_system_as_other_tools_see_it(bench: Bench, live_system: str, image: int, tmp_path: Path) -> None:
+    folder = bench.data / "images" / str(image)
+    told = json.loads(subprocess.run(["qemu-img", "info", "--output=json", str(folder / "image.qcow2")], capture_output=True, check=True).stdout)
+    assert (told["format"], told["virtual-size"]) == ("qcow2", 2000 * 2**20)
+    query = ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Want}\n"]
+    source = subprocess.run(["docker", "exec", live_system, *query], capture_output=True, text=True, check=True).stdout
+    with opened(folder / "image.qcow2", tmp_path) as root:
+        copy = subprocess.run([query[0], f"--admindir={root}/var/lib/dpkg", *query[1:]], capture_output=True, text=True, check=True).stdout
+        assert set(source.splitlines()) <= set(copy.splitlines())
+        log = (root / "var/log/dpkg.log").read_text()
+        for line in source.splitlines():
+            name, version, _ = line.split(" ")
+            assert any(f"status unpacked {name}:{arch} {version}\n" in log for arch in ("amd64", "all")), f"{name} {version} was not unpacked by the build"
+        assert (root / "root/x.log").stat().st_size
+        assert (root / "var/log/app/ledger").stat().st_size
+        assert [path for path in root.iterdir() if path.name.startswith(".")], "the dotfile in / is lost"
+        for tool in ("getfacl", "getfattr"):
+            assert _attributes(tool, f"/proc/{_pid(live_system)}/root") == _attributes(tool, str(root)) != "", tool
+
+
+def _pid(container: str) -> str:
+    return subprocess.run(["docker", "inspect", "-f", "{{.State.Pid}}", container], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _attributes(tool: str, root: str) -> str:
+    options = {"getfacl": ["--skip-base"], "getfattr": ["-m", "user.", "-d"]}[tool]
+    done = subprocess.run([tool, "-R", *options, "srv", "opt"], cwd=root, capture_output=True, check=True)
+    return done.stdout.decode(errors="surrogateescape")
+
+
+def test_the_overlay_holds_no_managed_file(bench: Bench, scan: int) -> None:
+    folder = bench.data / "scans" / str(scan)
+    with zstandard.open(folder / "overlay.tar.zst", "rb") as packed, tarfile.open(fileobj=packed, mode="r|", errors="surrogateescape") as tar:
+        names = [os.fsencode(member.name) for member in tar]
+    with zstandard.open(folder / "files.ndjson.zst", "rb") as rows_packed:
+        rows = rows_packed.read().splitlines()
+    managed = {os.fsencode(row["path"]) for row in map(json.loads, rows) if row["state"] == "managed"}
+    assert names
+    assert len(managed) > 5000
+    assert not managed & {b"/" + name.rstrip(b"/") for name in names}
+
+
+def test_the_booted_copy_is_the_source(bench: Bench, live_system: str, image: int) -> None:
+    fidelity = bench.json("image", "verify", "--id", str(image), "--source", f"docker:{live_system}", "--probe", "http://:80/", "--probe", "http://:8081/")
+    assert {name: scope["unexplained"] for name, scope in fidelity["scopes"].items()} == {"packages": 0, "files": 0, "users": 0, "services": 0}
+    assert fidelity["runtime"]["failed_units"] == []
+    assert fidelity["runtime"]["cloud_init"] == "done"
+    assert all(probe["equal"] and probe["status"] == 200 for probe in fidelity["probes"])
+    assert {"nginx.service", "ssh.service", "ledger.service", "cron.service"} <= set(fidelity["runtime"]["active_services"])
+
+
+def test_two_builders_with_two_formats_take_the_base_from_the_cache(bench: Bench, scan: int, tmp_path: Path) -> None:
+    one = "- type: openstack\n  hardwareSettings: {memory: 512}\n  installation: {diskSize: 2000}\n"
+    (tmp_path / "two.yml").write_text(f"builders:\n{one}{one}  format: [raw, qcow2]\n")
+    said = bench.cli("scan", "build", "--id", str(scan), "--file", str(tmp_path / "two.yml"))
+    assert "Generating 'openstack' image (1/2)" in said
+    assert "Generating 'openstack' image (2/2)" in said
+    *_, first, second = sorted(bench.json("image", "list")["images"]["image"], key=lambda told: told["dbId"])
+    assert first["baseFromCache"]
+    assert second["baseFromCache"]
+    assert [file["format"] for file in second["files"]] == ["raw", "qcow2"]
+    raw = bench.data / "images" / str(second["dbId"]) / "image.raw"
+    assert raw.stat().st_size == 2000 * 2**20
+    with raw.open("rb") as disk:
+        assert hashlib.file_digest(disk, "sha256").hexdigest() == second["files"][0]["sha256"]
+
+
+def test_a_copy_that_was_tampered_with_is_found_out(bench: Bench, image: int, live_system: str, tmp_path: Path) -> None:
+    folder = bench.data / "images" / str(image)
+    whole = tmp_path / "whole.qcow2"
+    (folder / "image.qcow2").rename(whole)
+    raw, mount = tmp_path / "broken.raw", tmp_path / "broken"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(whole), str(raw)], check=True)
+    mount.mkdir()
+    subprocess.run(["mount", "-o", "loop,offset=1048576", str(raw), str(mount)], check=True)
+    try:
+        (mount / "root/x.log").write_text("another story\n")
+        (mount / "etc/nginx/nginx.conf").chmod(0o600)
+        os.chown(mount / "srv", 4242, 0)
+        (mount / "usr/local/bin/intruder").write_text("#!/bin/sh\n")
+        (mount / "usr/share/doc/base-files/copyright").unlink()
+        (mount / "etc/systemd/system/multi-user.target.wants/cron.service").unlink()
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", str(raw), str(folder / "image.qcow2")], check=True)
+    fidelity = bench.json("image", "verify", "--id", str(image), code=4)
+    found = {(one["item"], one["what"]) for one in fidelity["differences"] if not one.get("rule")}
+    whole.replace(folder / "image.qcow2")
+    for item, what in (
+        ("/root/x.log", "sha256"),
+        ("/etc/nginx/nginx.conf", "mode"),
+        ("/srv", "uid"),
+        ("/usr/local/bin/intruder", "only in copy"),
+        ("/usr/share/doc/base-files/copyright", "only in source"),
+        ("cron.service", "state"),
+    ):
+        assert any(one == item and what in told for one, told in found), f"{item} ({what}) was not found: {found}"
+
+
+def test_a_simple_scan_builds_packages_users_and_services_and_counts_what_it_could_not_bring(
+    bench: Bench, live_system: str, tmp_path: Path
+) -> None:
+    bench.cli("scan", "run", "--docker", live_system, "--name", "simple")
+    number = max(one["dbId"] for group in bench.json("scan", "list")["scannedInstances"]["scannedInstance"] for one in group["scans"]["scan"])
+    spec = tmp_path / "simple.json"
+    spec.write_text(json.dumps({"builders": [{"type": "openstack", "hardwareSettings": {"memory": 512}, "installation": {"diskSize": 2000}}]}))
+    bench.cli("scan", "build", "--id", str(number), "--file", str(spec))
+    told = max(bench.json("image", "list")["images"]["image"], key=lambda one: one["dbId"])
+    assert told["notBrought"]["no overlay"] > 0
+    with opened(bench.data / "images" / str(told["dbId"]) / "image.qcow2", tmp_path) as root:
+        passwd = (root / "etc/passwd").read_text()
+        source = subprocess.run(["docker", "exec", live_system, "cat", "/etc/passwd"], capture_output=True, text=True, check=True).stdout
+        assert {line.split(":")[2] for line in source.splitlines()} <= {line.split(":")[2] for line in passwd.splitlines()}
+        assert not (root / "root/x.log").exists()
+        assert stat.S_ISLNK((root / "etc/systemd/system/multi-user.target.wants/nginx.service").lstat().st_mode)
+
+
+def test_nothing_is_left_when_all_is_over(bench: Bench) -> None:
+    state = machine_state(bench.data)
+    assert str(bench.data) not in state["loops"]
+    assert not [mount for mount in state["mounts"] if str(bench.data) in mount]
+    assert state["domains"] == []
+    assert not list((bench.data / "jobs").glob("*/work"))
+    deadline = time.monotonic() + 5
+    while state["processes"] and time.monotonic() < deadline:
+        state = machine_state(bench.data)
+    assert state["processes"] == []

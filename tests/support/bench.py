@@ -1,0 +1,56 @@
+"""A person's bench: the real service on a folder of its own, and the command line that talks to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.service import FORGELET, Service
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "openstack-builder.yml"
+
+
+@dataclass
+class Bench:
+    """The service on its own data folder, which can be killed and started again, and the command line that talks to it."""
+
+    data: Path
+    service: Service = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        self.service = Service(self.data)
+
+    def cli(self, *words: str, code: int = 0) -> str:
+        """Standard output of `forgelet WORDS`, which must end with `code`."""
+        env = {**os.environ, "FORGELET_URL": f"{self.service.origin}/api", "FORGELET_DATA": str(self.data)}
+        done = subprocess.run([*FORGELET, *words], capture_output=True, text=True, env=env, timeout=1500, check=False)
+        assert done.returncode == code, f"forgelet {' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self.cli(*words, "-o", "json", code=code))
+
+    def start_build(self, scan: int, spec: Path = EXAMPLE) -> dict[str, Any]:
+        """Ask for the image and do not wait; the image as the service tells it."""
+        (instance,) = [
+            one["dbId"]
+            for one in self.service.http.get("/api/users/root/scannedinstances?includeScans=true").json()["scannedInstances"]["scannedInstance"]
+            if scan in [each["dbId"] for each in one["scans"]["scan"]]
+        ]
+        answer = self.service.http.post(
+            f"/api/users/root/scannedinstances/{instance}/scans/{scan}/builds", json={"fileName": spec.name, "text": spec.read_text()}
+        )
+        assert answer.status_code == 201, answer.text
+        images: list[dict[str, Any]] = answer.json()["images"]["image"]
+        return images[0]
+
+    def log(self, job: int) -> str:
+        text: str = self.service.http.get(f"/_forgelet/jobs/{job}/log").text
+        return text

@@ -1,0 +1,372 @@
+"""The comparison behind the proof: every kind of damage is found and unexplained, and only what a rule is made for is explained."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builders.capture import pick
+from builders.explain import Explainer, canonical, listed_by, rules
+from builders.fidelity import Comparison, Copy, compare
+from scanner.progress import Silent
+from scanner.report import FileEntry, Report, State
+from scanner.scan import scan
+
+from .conftest import Machine, WriteReport, entry, head_of
+
+MIB = 2**20
+Damage = Callable[[Machine], object]
+
+
+def lived_in(machine: Machine) -> Machine:
+    """A system with a bit of everything. Two of them are the same to the nanosecond."""
+    unit = b"[Service]\nExecStart=/usr/sbin/nginx\n[Install]\nWantedBy=multi-user.target\n"
+    machine.package(
+        "nginx",
+        {"/usr/sbin/nginx": b"binary", "/usr/share/doc/nginx/a": b"a", "/usr/lib/systemd/system/nginx.service": unit},
+        conffiles={"/etc/nginx/nginx.conf": b"shipped\n"},
+    )
+    machine.package("held", {"/usr/bin/held": b"held"}, status="hold ok installed")
+    wants = machine.at("/etc/systemd/system/multi-user.target.wants")
+    wants.mkdir(parents=True)
+    (wants / "nginx.service").symlink_to("/usr/lib/systemd/system/nginx.service")
+    machine.file("/etc/passwd", b"root:x:0:0:root:/root:/bin/bash\nanna:x:1000:1000:Anna:/home/anna:/bin/bash\n")
+    machine.file("/etc/group", b"root:x:0:\nanna:x:1000:\nstaff:x:50:anna\n")
+    machine.file("/etc/shadow", b"root:*:19000:0:99999:7:::\nanna:$y$hash:19001:0:99999:7:::\n", 0o640)
+    machine.file("/etc/os-release", b"ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n")
+    machine.file("/srv/page", b"<h1>hello</h1>", 0o644)
+    os.setxattr(machine.at("/srv/page"), "user.note", b"1")
+    os.link(machine.at("/srv/page"), machine.at("/srv/twin"))
+    machine.at("/srv/link").symlink_to("page")
+    with machine.at("/srv/sparse").open("wb") as out:
+        out.truncate(MIB)
+    machine.file("/var/log/app/app.log", b"one\ntwo\n")
+    os.mkfifo(machine.at("/var/log/app/pipe"))
+    machine.file("/opt/app/data", b"data")
+    settle(machine)
+    return machine
+
+
+def settle(machine: Machine) -> None:
+    """Every time is decided by the path alone."""
+    for path in [machine.root, *machine.root.rglob("*")]:
+        name = os.fsencode(path.relative_to(machine.root)).replace(b"srv/twin", b"srv/page")
+        moment = 1_500_000_000_000_000_000 + int.from_bytes(hashlib.sha256(name).digest()[:6], "big")
+        os.utime(path, ns=(5, moment), follow_symlinks=False)
+
+
+@pytest.fixture
+def source(make_machine: Callable[[str], Machine]) -> Machine:
+    return lived_in(make_machine("source"))
+
+
+@pytest.fixture
+def copy(make_machine: Callable[[str], Machine]) -> Machine:
+    return lived_in(make_machine("copy"))
+
+
+def proof(source: Machine, copy: Machine, *added: str, overlay: bool = True) -> Comparison:
+    choose = (lambda report: lambda one: pick(one, set())) if overlay else None
+    ours = source.scan(choose=choose)
+    theirs = scan(copy.target(), copy.folder / f"read{len(list(copy.folder.iterdir()))}", Silent())
+    return judged(ours, Copy(theirs, copy.root, set(added)))
+
+
+def judged(ours: Report, copy: Copy) -> Comparison:
+    """As `builders/verify.py` compares."""
+
+    def link(path: str) -> str | None:
+        place = f"{copy.root}{path}"
+        return os.readlink(place) if os.path.islink(place) else None  # noqa: PTH114, PTH115
+
+    return compare(ours, copy, Explainer({canonical(path) for path in listed_by(copy.root, copy.added)}, link))
+
+
+def unexplained(found: Comparison) -> set[tuple[str, str, str]]:
+    return {(one.scope, one.item, one.what) for one in found.differences if one.rule is None}
+
+
+def explained(found: Comparison) -> dict[str, str]:
+    return {one.item: one.rule for one in found.differences if one.rule}
+
+
+def edit(path: str, old: bytes, new: bytes) -> Damage:
+    def change(machine: Machine) -> None:
+        place = machine.at(path)
+        assert old in place.read_bytes()
+        place.write_bytes(place.read_bytes().replace(old, new))
+
+    return change
+
+
+def twin_apart(machine: Machine) -> None:
+    machine.at("/srv/twin").unlink()
+    shutil.copyfile(machine.at("/srv/page"), machine.at("/srv/twin"))
+    os.setxattr(machine.at("/srv/twin"), "user.note", b"1")
+
+
+def relink(machine: Machine) -> None:
+    machine.at("/srv/link").unlink()
+    machine.at("/srv/link").symlink_to("pagf")
+
+
+def folder_for_file(machine: Machine) -> None:
+    machine.at("/opt/app/data").unlink()
+    machine.at("/opt/app/data").mkdir(mode=0o644)
+
+
+STATUS, WANTS = "/var/lib/dpkg/status", "/etc/systemd/system/multi-user.target.wants"
+DAMAGE: dict[str, tuple[Damage, set[tuple[str, str, str]]]] = {
+    "content": (lambda m: m.file("/srv/page", b"<h1>hullo</h1>"), {("files", path, "sha256") for path in ("/srv/page", "/srv/twin")}),
+    "content of a package": (lambda m: m.file("/usr/sbin/nginx", b"Binary"), {("files", "/usr/sbin/nginx", "sha256")}),
+    "content of a conffile": (lambda m: m.file("/etc/nginx/nginx.conf", b"shippeD\n"), {("files", "/etc/nginx/nginx.conf", "sha256")}),
+    "size": (lambda m: m.file("/opt/app/data", b"data\n"), {("files", "/opt/app/data", "size, sha256")}),
+    "mode": (lambda m: m.at("/opt/app/data").chmod(0o600), {("files", "/opt/app/data", "mode")}),
+    "set-id bit": (lambda m: m.at("/usr/sbin/nginx").chmod(0o4644), {("files", "/usr/sbin/nginx", "mode")}),
+    "mode of a folder": (lambda m: m.at("/opt/app").chmod(0o700), {("files", "/opt/app", "mode")}),
+    "attribute lost": (lambda m: os.removexattr(m.at("/srv/page"), "user.note"), {("files", path, "xattrs") for path in ("/srv/page", "/srv/twin")}),
+    "attribute more": (lambda m: os.setxattr(m.at("/opt/app/data"), "user.more", b"1"), {("files", "/opt/app/data", "xattrs")}),
+    "missing": (lambda m: m.at("/opt/app/data").unlink(), {("files", "/opt/app/data", "only in source")}),
+    "missing of a package": (lambda m: m.at("/usr/share/doc/nginx/a").unlink(), {("files", "/usr/share/doc/nginx/a", "only in source")}),
+    "extra": (lambda m: m.file("/srv/extra"), {("files", "/srv/extra", "only in copy")}),
+    "extra folder": (lambda m: m.at("/srv/extra").mkdir(), {("files", "/srv/extra", "only in copy")}),
+    "hardlink broken": (twin_apart, {("files", "/srv/twin", "hardlink")}),
+    "hole lost": (lambda m: m.file("/srv/sparse", bytes(MIB)), {("files", "/srv/sparse", "extents")}),
+    "link elsewhere": (relink, {("files", "/srv/link", "target")}),
+    "another type": (folder_for_file, {("files", "/opt/app/data", "type, size, sha256")}),
+    "package version": (edit(STATUS, b"Version: 1.0-1\n\nPackage: held", b"Version: 1.0-2\n\nPackage: held"), set()),
+    "hold": (edit(STATUS, b"hold ok installed", b"install ok installed"), {("packages", "held:amd64", "hold")}),
+    "package gone": (edit(STATUS, b"hold ok installed", b"deinstall ok not-installed"), {("packages", "held:amd64", "only in source")}),
+    "service disabled": (
+        lambda m: m.at(f"{WANTS}/nginx.service").unlink(),
+        {("services", "nginx.service", "state, wanted_by"), ("files", f"{WANTS}/nginx.service", "only in source")},
+    ),
+    "user id": (edit("/etc/passwd", b":1000:1000:", b":1001:1000:"), {("users", "anna", "uid")}),
+    "shell": (edit("/etc/passwd", b"anna:/bin/bash", b"anna:/bin/dash"), {("users", "anna", "shell")}),
+    "user gone": (edit("/etc/passwd", b"anna:x", b"bnna:x"), {("users", "anna", "only in source"), ("users", "bnna", "only in copy")}),
+    "group member": (edit("/etc/group", b":50:anna", b":50:"), {("users", "group staff", "members")}),
+    "password hash": (edit("/etc/shadow", b"$y$hash", b"$y$hasH"), {("users", "anna", "password hash or its age")}),
+    "password age": (edit("/etc/shadow", b":19001:", b":19002:"), {("users", "anna", "password hash or its age")}),
+    "password locked": (edit("/etc/shadow", b"$y$", b"!$y$"), {("users", "anna", "password"), ("users", "anna", "password hash or its age")}),
+    "mode of the secrets": (lambda m: m.at("/etc/shadow").chmod(0o644), {("files", "/etc/shadow", "mode")}),
+    "a second root": (
+        edit("/etc/passwd", b"anna:x:1000", b"toor:x:0:0::/root:/bin/sh\nanna:x:1000"),
+        {("users", "toor", "only in copy")},
+    ),
+}
+DAMAGE["package version"] = (edit(STATUS, b"Architecture: amd64\nVersion: 1.0-1\nConffiles", b"Architecture: amd64\nVersion: 1.0-2\nConffiles"), {("packages", "nginx:amd64", "version")})
+
+
+def test_a_copy_that_is_the_source_differs_in_nothing(source: Machine, copy: Machine) -> None:
+    found = proof(source, copy)
+    assert found.differences == []
+    assert found.excuses() == []
+    assert {name: (scope.explained, scope.unexplained) for name, scope in found.scopes.items()} == dict.fromkeys(
+        ("packages", "files", "users", "services"), (0, 0)
+    )
+    assert (found.scopes["packages"].equal, found.scopes["users"].equal, found.scopes["services"].equal) == (2, 5, 1)
+    assert found.scopes["files"].equal == sum(1 for _ in copy.root.rglob("*")) + 1
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_every_kind_of_damage_is_found_and_unexplained(source: Machine, copy: Machine, kind: str) -> None:
+    damage, expected = DAMAGE[kind]
+    damage(copy)
+    settle(copy)
+    found = proof(source, copy)
+    assert unexplained(found) == expected
+    assert sum(scope.unexplained for scope in found.scopes.values()) == len(expected)
+
+
+def test_a_time_that_is_a_nanosecond_off_is_found(source: Machine, copy: Machine) -> None:
+    place = copy.at("/opt/app/data")
+    os.utime(place, ns=(5, place.stat().st_mtime_ns + 1))
+    assert unexplained(proof(source, copy)) == {("files", "/opt/app/data", "mtime")}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("uid", 33), ("gid", 33), ("device", "1:3"), ("xattrs", {"security.capability": "AQAAAgAgAAAAAAAAAAAAAAAAAAA="})]
+)
+def test_what_only_root_could_change_is_found(write_report: WriteReport, tmp_path: Path, field: str, value: object) -> None:
+    rows = [entry("/", "directory"), entry("/srv/x", state="unmanaged")]
+    changed = [entry("/", "directory"), entry("/srv/x", state="unmanaged", **{field: value})]
+    found = judged(write_report(rows), Copy(write_report(changed), tmp_path, set()))
+    assert unexplained(found) == {("files", "/srv/x", field)}
+
+
+def test_a_difference_shows_both_sides_printable(write_report: WriteReport, tmp_path: Path) -> None:
+    ours = [entry("/", "directory"), entry("/srv/\udce9", "symlink", target="\udcff")]
+    theirs = [entry("/", "directory"), entry("/srv/\udce9", "symlink", target="b")]
+    (one,) = judged(write_report(ours), Copy(write_report(theirs), tmp_path, set())).differences
+    assert (one.item, one.source, one.copy_) == ("/srv/\\udce9", "target=\\udcff", "target=b")
+    one.model_dump_json()
+
+
+def test_unexplained_differences_come_first_and_the_sums_add_up(source: Machine, copy: Machine) -> None:
+    copy.file("/boot/vmlinuz")
+    copy.file("/srv/extra")
+    copy.file("/etc/hostname", b"web\n")
+    settle(copy)
+    found = proof(source, copy)
+    assert [one.rule is None for one in found.differences] == sorted((one.rule is None for one in found.differences), reverse=True)
+    assert {excuse.rule: excuse.count for excuse in found.excuses()} == {"boot": 1, "container-engine": 1, "added-folder": 1}
+    assert found.scopes["files"].explained == sum(excuse.count for excuse in found.excuses())
+    assert all(excuse.reason == rules()[excuse.rule].reason for excuse in found.excuses())
+
+
+# Explained, each by the rule that is made for it.
+
+
+def add_cloud(machine: Machine) -> None:
+    unit = b"[Service]\nExecStart=/usr/bin/cloud\n[Install]\nWantedBy=multi-user.target\n"
+    machine.package("cloud", {"/usr/bin/cloud": b"added", "/usr/lib/systemd/system/cloud.service": unit}, listed=["/usr/share/cloud"])
+    machine.at("/usr/share/cloud").mkdir(parents=True)
+    machine.at(f"{WANTS}/cloud.service").symlink_to("/lib/systemd/system/cloud.service")
+
+
+def test_an_added_package_brings_its_files_its_unit_and_its_links(source: Machine, copy: Machine) -> None:
+    add_cloud(copy)
+    found = proof(source, copy, "cloud")
+    assert unexplained(found) == set()
+    rule = explained(found)
+    assert rule["/usr/bin/cloud"] == rule["cloud:amd64"] == rule["cloud.service"] == "added-package"
+    assert rule[f"{WANTS}/cloud.service"] == "added-link"
+    assert rule["/usr/bin"] == rule[WANTS] == "directory-time"
+
+
+def test_a_package_that_nobody_added_is_unexplained_with_all_it_brings(source: Machine, copy: Machine) -> None:
+    add_cloud(copy)
+    left = unexplained(proof(source, copy, "cloudy"))
+    assert ("packages", "cloud:amd64", "only in copy") in left
+    assert ("services", "cloud.service", "only in copy") in left
+    assert ("files", "/usr/bin/cloud", "only in copy") in left
+    assert ("files", f"{WANTS}/cloud.service", "only in copy") in left
+
+
+def test_a_folders_time_is_explained_only_together_with_what_came_into_it(source: Machine, copy: Machine) -> None:
+    place = copy.at("/etc")
+    os.utime(place, ns=(5, 5))
+    assert unexplained(proof(source, copy)) == {("files", "/etc", "mtime")}
+    copy.file("/etc/hostname", b"web\n")
+    found = proof(source, copy)
+    assert unexplained(found) == set()
+    assert explained(found) == {"/etc/hostname": "container-engine", "/etc": "directory-time"}
+    copy.file("/etc/stray")
+    assert unexplained(proof(source, copy)) == {("files", "/etc/stray", "only in copy"), ("files", "/etc", "mtime")}
+
+
+def test_a_folders_mode_is_not_excused_by_what_came_into_it(source: Machine, copy: Machine) -> None:
+    copy.file("/etc/hostname", b"web\n")
+    settle(copy)
+    copy.at("/etc").chmod(0o777)
+    assert unexplained(proof(source, copy)) == {("files", "/etc", "mode")}
+
+
+def test_a_new_folder_is_explained_when_all_that_it_holds_is(source: Machine, copy: Machine) -> None:
+    copy.file("/var/lib/initramfs-tools/6.1")
+    settle(copy)
+    assert explained(proof(source, copy))["/var/lib/initramfs-tools"] == "added-folder"
+    copy.at("/var/lib/apt").mkdir(exist_ok=True)
+    copy.file("/var/lib/apt/extended_states")
+    copy.file("/var/lib/apt/stray")
+    settle(copy)
+    assert unexplained(proof(source, copy)) == {("files", "/var/lib/apt", "only in copy"), ("files", "/var/lib/apt/stray", "only in copy")}
+
+
+def test_an_account_of_an_added_package_is_explained_and_a_persons_is_not(source: Machine, copy: Machine) -> None:
+    edit("/etc/passwd", b"anna:x", b"cloudd:x:106:106::/:/bin/false\nnew:x:1001:1001::/:/bin/sh\nanna:x")(copy)
+    edit("/etc/group", b"staff:x", b"cloudd:x:106:\nnew:x:1001:\nstaff:x")(copy)
+    settle(copy)
+    found = proof(source, copy)
+    assert unexplained(found) == {("users", "new", "only in copy"), ("users", "group new", "only in copy")}
+    assert explained(found) == {"cloudd": "added-account", "group cloudd": "added-account", "/etc/passwd": "merged-accounts", "/etc/group": "merged-accounts"}
+
+
+KEY = "/etc/ssh/ssh_host_rsa_key"
+
+
+def test_host_keys_of_the_first_boot_are_explained_where_the_source_had_none(source: Machine, copy: Machine) -> None:
+    for machine in (source, copy):
+        machine.file("/etc/ssh/sshd_config", b"")
+        settle(machine)
+    copy.file(KEY, b"secret", 0o600)
+    assert explained(proof(source, copy)) == {KEY: "host-keys", "/etc/ssh": "directory-time"}
+
+
+def test_a_host_key_more_than_the_source_had_is_unexplained(source: Machine, copy: Machine) -> None:
+    for machine in (source, copy):
+        machine.file("/etc/ssh/ssh_host_ed25519_key", b"secret", 0o600)
+        settle(machine)
+    copy.file(KEY, b"secret", 0o600)
+    assert ("files", KEY, "only in copy") in unexplained(proof(source, copy))
+
+
+LOG = "/var/log/app/app.log"
+
+
+def test_a_log_that_grew_is_explained(source: Machine, copy: Machine) -> None:
+    copy.file(LOG, b"one\ntwo\nthree\n")
+    assert explained(proof(source, copy)) == {LOG: "log-appended"}
+    assert unexplained(proof(source, copy)) == set()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [b"one\n", b"", b"one\ntwO\n", b"two\none\nthree\nfour\n", b"\0one\ntwo\n"],
+    ids=["shrunk", "emptied", "rewritten", "rewritten-longer", "something-before"],
+)
+def test_a_log_that_does_not_begin_with_the_sources_is_unexplained(source: Machine, copy: Machine, written: bytes) -> None:
+    copy.file(LOG, written)
+    assert {(scope, item) for scope, item, _ in unexplained(proof(source, copy))} == {("files", LOG)}
+
+
+def test_a_log_that_grew_and_changed_its_mode_is_unexplained(source: Machine, copy: Machine) -> None:
+    copy.file(LOG, b"one\ntwo\nthree\n", 0o666)
+    assert unexplained(proof(source, copy)) == {("files", LOG, "mode, size, mtime, sha256")}
+
+
+def test_a_file_that_grew_elsewhere_is_no_log(source: Machine, copy: Machine) -> None:
+    copy.file("/opt/app/data", b"data and more")
+    assert unexplained(proof(source, copy)) == {("files", "/opt/app/data", "size, mtime, sha256")}
+
+
+@pytest.mark.parametrize("path", ["/var/log/app", "/var/log/app/pipe"])
+def test_what_is_no_file_below_the_logs_is_not_read_as_one(source: Machine, copy: Machine, path: str) -> None:
+    os.utime(copy.at(path), ns=(5, 5))
+    assert unexplained(proof(source, copy)) == {("files", path, "mtime")}
+
+
+# A scan without overlay: what could not be brought is counted by a rule of its own, damage is still damage.
+
+
+def test_of_a_simple_scan_what_was_not_captured_is_explained_as_that(source: Machine, copy: Machine) -> None:
+    for path in ("/opt/app/data", "/srv/page", "/srv/twin"):
+        copy.at(path).unlink()
+    source.file("/etc/nginx/nginx.conf", b"changed\n")
+    edit("/etc/shadow", b"$y$hash", b"!")(copy)
+    settle(source)
+    settle(copy)
+    found = proof(source, copy, overlay=False)
+    assert unexplained(found) == set()
+    rule = explained(found)
+    assert {rule[path] for path in ("/opt/app/data", "/srv/page", "/srv/twin", "/etc/nginx/nginx.conf", "anna")} == {"no-overlay"}
+
+
+@pytest.mark.parametrize("kind", ["content of a package", "missing of a package", "mode of a folder", "extra", "hold", "user id", "shell", "a second root", "set-id bit"])
+def test_of_a_simple_scan_damage_to_what_was_brought_is_unexplained(source: Machine, copy: Machine, kind: str) -> None:
+    damage, expected = DAMAGE[kind]
+    damage(copy)
+    settle(copy)
+    brought = {one for one in expected if one[1] != "/opt/app"}
+    assert brought <= unexplained(proof(source, copy, overlay=False))
+
+
+def test_states_and_owners_are_no_difference(write_report: WriteReport, tmp_path: Path) -> None:
+    ours = [entry("/", "directory"), entry("/srv/x", state=State.MANAGED, package="nginx"), entry("/srv/y", state=State.MISSING)]
+    theirs = [entry("/", "directory"), FileEntry("/srv/x", "file", State.UNMANAGED, "other", mode="0644", mtime=10**18)]
+    assert judged(write_report(ours, head=head_of()), Copy(write_report(theirs), tmp_path, set())).differences == []

@@ -1,0 +1,103 @@
+"""The builder file: what is read, and how every mistake is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from builders.errors import SpecError
+from builders.spec import parse
+
+SEED = """---
+builders:
+- type: openstack
+  hardwareSettings:
+    memory: 1024
+  installation:
+    diskSize: 2000
+  account: Openstack OW2
+  tenant: opencloudware
+  imageName: scan-test
+  publicImage: 'no'
+"""
+
+
+def test_the_seeds_file_is_read_whole() -> None:
+    (spec,) = parse(SEED, "openstack-builder.yml")
+    assert (spec.type, spec.disk_size, spec.memory, spec.formats) == ("openstack", 2000, 1024, ("qcow2",))
+    assert spec.publishing == {"account": "Openstack OW2", "tenant": "opencloudware", "imageName": "scan-test", "publicImage": "no"}
+
+
+def test_json_says_the_same_as_yaml() -> None:
+    builder = {
+        "type": "openstack",
+        "hardwareSettings": {"memory": 1024},
+        "installation": {"diskSize": 2000},
+        "account": "Openstack OW2",
+        "tenant": "opencloudware",
+        "imageName": "scan-test",
+        "publicImage": "no",
+    }
+    (spec,) = parse(json.dumps({"builders": [builder]}, indent="\t"), "b.json")
+    (other,) = parse(SEED, "b.yml")
+    assert (spec.disk_size, spec.memory, spec.publishing) == (other.disk_size, other.memory, other.publishing)
+
+
+def test_several_builders_keep_their_order_and_formats() -> None:
+    more = SEED + "- {type: OpenStack QCOW2, format: [raw, qcow2], hardwareSettings: {memory: 512}, installation: {diskSize: 3000}}\n"
+    first, second = parse(more, "b.yml")
+    assert (first.disk_size, second.disk_size, second.formats) == (2000, 3000, ("raw", "qcow2"))
+
+
+def test_every_mistake_is_named_at_once_with_line_and_key() -> None:
+    text = """builders:
+- type: openstak
+  hardwareSettings:
+    memory: lots
+- type: openstack
+  hardwareSettings: {memory: true}
+  installation:
+    diskSize: 3
+    diskSise: 3
+  format: vhdx
+"""
+    with pytest.raises(SpecError) as caught:
+        parse(text, "b.yml")
+    problems = "\n".join(caught.value.problems)
+    for expected in (
+        "line 2, builders[0].type: unknown type 'openstak'",
+        "line 2, builders[0].installation: is missing",
+        "line 4, builders[0].hardwareSettings.memory: must be a whole number of MiB, not 'lots'",
+        "line 6, builders[1].hardwareSettings.memory: must be a whole number of MiB, not True",
+        "line 8, builders[1].installation.diskSize: must be from",
+        "line 9, builders[1].installation.diskSise: unknown key",
+        "line 10, builders[1].format: unknown format 'vhdx'",
+    ):
+        assert expected in problems
+    assert len(caught.value.problems) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ("builders: [", "b.yml", "line 1, column 12: is not YAML"),
+        ('{"builders": }', "b.json", "line 1, column 14: is not JSON"),
+        ("", "b.yml", "builders: is missing"),
+        ("- 1", "b.yml", "must be a mapping"),
+        ("builders: []", "b.yml", "builders: must be a list with at least one builder"),
+        ("builders:\n- 5", "b.yml", "line 2, builders[0]: must be a mapping"),
+        ("stack: {}", "b.yml", "line 1, builders: is missing"),
+        ("builders:\n- !!python/object:os.system {}", "b.yml", "builders[0]"),
+    ],
+)
+def test_text_that_is_no_builder_file_is_refused_with_its_place(text: str, name: str, expected: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse(text, name)
+    assert expected in "\n".join(caught.value.problems)
+
+
+def test_what_could_be_read_of_a_wrong_file_is_kept_for_the_checks_that_follow() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse(SEED + "- {type: nonsense, hardwareSettings: {memory: 512}, installation: {diskSize: 300}}\n", "b.yml")
+    assert [spec.disk_size for spec in caught.value.specs] == [2000, 300]

@@ -1,0 +1,83 @@
+"""How commands end, whatever happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from cli.main import app, hoist, run
+
+
+@pytest.mark.parametrize("argv", [["nope"], ["scan", "run"], ["scan", "show", "--id", "x"], ["scan", "list", "-o", "xml"], ["job", "show"], ["--bad"]])
+def test_usage_errors_are_exit_code_1(forgelet: Any, argv: list[str]) -> None:
+    assert forgelet(*argv).code == 1
+
+
+def test_help_is_exit_code_0(forgelet: Any) -> None:
+    assert forgelet("--help").code == 0
+    assert forgelet("scan", "run", "--help").code == 0
+
+
+def test_no_service_is_exit_code_3_with_the_command_that_starts_it(fake: Any, forgelet: Any) -> None:
+    fake.mine("GET", "scannedinstances", httpx.ConnectError("Connection refused"))
+    result = forgelet("scan", "list")
+    assert result.code == 3
+    assert "next: forgelet serve" in result.err
+
+
+def test_what_is_not_forgelet_is_said_so(fake: Any, forgelet: Any) -> None:
+    fake.mine("GET", "scannedinstances", (502, "<html>"))
+    result = forgelet("scan", "list")
+    assert result.code == 5
+    assert "--url" in result.err
+
+
+def test_an_internal_fault_ends_without_a_traceback(fake: Any, forgelet: Any) -> None:
+    fake.mine("GET", "scannedinstances", {"surprise": 1})
+    result = forgelet("scan", "list")
+    assert result.code == 5
+    assert "Traceback" not in result.err and "ERROR" in result.err
+
+
+def test_the_traceback_is_there_for_who_asks(fake: Any, forgelet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGELET_DEBUG", "1")
+    fake.mine("GET", "scannedinstances", {"surprise": 1})
+    with pytest.raises(KeyError):
+        forgelet("scan", "list")
+
+
+@pytest.mark.parametrize(
+    ("given", "moved"),
+    [
+        (["scan", "list", "--url", "u"], ["--url", "u", "scan", "list"]),
+        (["scan", "--user=x", "list", "-o", "json"], ["--user=x", "scan", "list", "-o", "json"]),
+        (["job", "show", "1", "--password"], ["--password", "job", "show", "1"]),
+        (["a", "--", "--url", "u"], ["a", "--", "--url", "u"]),
+    ],
+)
+def test_the_options_of_the_connection_may_stand_anywhere(given: list[str], moved: list[str]) -> None:
+    assert hoist(given) == moved
+
+
+def test_the_client_is_made_from_options_before_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FORGELET_URL", "http://127.0.0.1:2/api")
+    assert run(["scan", "list", "--url", "http://127.0.0.1:1/api"]) == 3
+    assert "127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_a_service_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FORGELET_PORT", "many")
+    assert run(["serve"]) == 1
+    assert "port" in capsys.readouterr().err
+
+
+def test_every_command_that_lists_or_shows_can_answer_json() -> None:
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    commands = {f"{name} {command.name or command.callback.__name__}": command for name, group in groups.items() if group for command in group.registered_commands if command.callback}
+    readers = [name for name in commands if name.split()[1] in ("list", "show", "packages", "services", "users", "files")]
+    assert len(readers) >= 10
+    for name in readers:
+        callback = commands[name].callback
+        assert callback and "output" in callback.__annotations__, name

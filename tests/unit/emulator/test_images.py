@@ -1,0 +1,115 @@
+"""Builds, images and proofs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TWO = """---
+builders:
+- type: openstack
+  hardwareSettings: {memory: 1024}
+  installation: {diskSize: %d}
+- type: openstack
+  hardwareSettings: {memory: 512}
+  installation: {diskSize: %d}
+"""
+
+
+def test_an_image_is_told_under_uforges_names(drive: Any) -> None:
+    image = drive.image()
+    told = drive.http.get(f"/api/{image['uri']}").json()
+    assert image["uri"] == "users/root/scannedinstances/1/scans/1/images/1"
+    assert (told["name"], told["targetFormat"]["name"], told["installProfile"]) == ("scan-test", "openstack", {"diskSize": 2000, "memorySize": 1024})
+    assert told["status"]["complete"] is True
+    assert told["bootCommand"].startswith("qemu-system-x86_64")
+    assert drive.http.get("/api/users/root/images").json()["images"]["image"] == [told]
+
+
+def test_builders_of_one_file_are_built_one_after_the_other(drive: Any, tasks: Any) -> None:
+    scan = drive.scan()
+    tasks.gate.clear()
+    images = drive.build(scan, TWO % (2000, 3000)).json()["images"]["image"]
+    states = [drive.service.ledger.get(image["jobId"]).state for image in images]
+    assert states == ["running", "queued"]
+    tasks.gate.set()
+    assert all(drive.service.queue.wait(image["jobId"], 10) for image in images)
+    assert tasks.order[1:] == [image["jobId"] for image in images]
+
+
+def test_every_mistake_of_every_builder_is_named_and_nothing_is_started(drive: Any) -> None:
+    scan = drive.scan()
+    told = drive.error(drive.build(scan, TWO % (70, 80)), 400)
+    assert len(told["problems"]) == 2
+    assert len(drive.service.ledger.jobs()) == 1
+    assert drive.http.get("/api/users/root/images").json() == {"images": {"image": []}}
+
+
+def test_a_disk_that_is_too_small_is_named_along_with_the_other_mistakes_of_the_file(drive: Any) -> None:
+    text = "builders:\n- type: nonsense\n  hardwareSettings: {memory: x}\n  installation:\n\n    diskSize: 70\n"
+    told = drive.error(drive.build(drive.scan(), text), 400)
+    assert [problem.partition(",")[0] for problem in told["problems"]] == ["line 2", "line 3", "line 6"]
+    assert "70 is too small" in told["problems"][2]
+
+
+def test_a_file_that_is_no_yaml_is_refused(drive: Any) -> None:
+    told = drive.error(drive.build(drive.scan(), "builders: ["), 400)
+    assert told["code"] == "invalid-spec"
+
+
+def test_a_scan_that_is_not_done_cannot_be_built(drive: Any, tasks: Any) -> None:
+    tasks.gate.clear()
+    scan = drive.http.post("/api/users/root/scannedinstances", json={"name": "web", "target": "docker:web"}).json()
+    assert "job show" in drive.error(drive.build(scan), 409)["hint"]
+
+
+def test_the_disk_is_downloaded_whole_and_in_ranges(drive: Any) -> None:
+    image = drive.image()
+    whole = drive.http.get(f"/api/{image['downloadUri']}")
+    part = drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "qcow2"}, headers={"Range": "bytes=4-7"})
+    assert whole.content == b"disk" * 256
+    assert (part.status_code, part.content) == (206, b"disk")
+    drive.error(drive.http.get(f"/api/{image['downloadUri']}", params={"format": "raw"}), 404)
+
+
+def test_a_cancelled_build_leaves_nothing_behind(drive: Any, tasks: Any) -> None:
+    scan = drive.scan()
+    tasks.gate.clear()
+    image = drive.build(scan).json()["images"]["image"][0]
+    assert drive.http.delete(f"/api/{image['uri']}/status").status_code == 204
+    assert drive.service.queue.wait(image["jobId"], 10)
+    assert drive.http.get(f"/api/{image['uri']}/status").json()["cancelled"] is True
+    assert not drive.service.folders.image(image["dbId"]).exists()
+    drive.error(drive.http.get(f"/api/{image['downloadUri']}"), 409)
+
+
+def test_a_proof_is_a_job_and_the_last_one_is_kept(drive: Any, tasks: Any) -> None:
+    image = drive.image()
+    flat = f"/api/users/root/images/{image['dbId']}/verifications"
+    drive.error(drive.http.get(f"{flat}/last"), 404)
+    for faithful, code in ((True, 0), (False, 4)):
+        tasks.faithful = faithful
+        job = drive.http.post(flat, json={}).json()
+        assert drive.service.queue.wait(job["dbId"], 10)
+        assert drive.service.ledger.get(job["dbId"]).exit_code == code
+    last = drive.http.get(f"{flat}/last").json()
+    assert (last["jobId"], last["scopes"]["packages"]["unexplained"]) == (job["dbId"], 1)
+
+
+def test_probes_need_a_source_that_is_there(drive: Any) -> None:
+    image = drive.image()
+    body = {"probes": ["http://:80/"], "source": "docker:gone"}
+    drive.error(drive.http.post(f"/api/{image['uri']}/verifications", json=body), 404)
+    assert [job.kind for job in drive.service.ledger.jobs()] == ["scan", "build"]
+
+
+def test_deleting_an_image_takes_its_folder_and_then_its_scan_can_go(drive: Any) -> None:
+    image = drive.image()
+    assert drive.http.delete(f"/api/{image['uri']}").status_code == 204
+    assert not drive.service.folders.image(image["dbId"]).exists()
+    assert drive.http.delete(f"/api/{image['parentUri']}").status_code == 204
+
+
+def test_an_image_is_only_found_below_its_own_scan(drive: Any) -> None:
+    image = drive.image()
+    other = drive.scan("other")
+    drive.error(drive.http.get(f"/api/{other['uri']}/images/{image['dbId']}"), 404)

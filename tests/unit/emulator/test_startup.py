@@ -1,0 +1,24 @@
+"""What must not be imported for the service to be ready, or for a command to run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"docker", "libvirt", "alembic", "openstack", "diskimage_builder", "zstandard", "builders.spec", "builders.verify", "scanner.report", "structlog", "jinja2"}
+
+
+def _imported(statement: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", f"import sys; {statement}; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_service_starts_without_the_heavy_rooms() -> None:
+    assert not HEAVY & _imported("import cli.main, emulator.serve, emulator.app, emulator.settings")
+
+
+@pytest.mark.parametrize("heavy", ["httpx", "pydantic", "fastapi", "sqlmodel", "rich"])
+def test_the_command_line_loads_only_what_a_command_uses(heavy: str) -> None:
+    assert heavy not in _imported("import cli.main")

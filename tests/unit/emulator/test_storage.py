@@ -1,0 +1,122 @@
+"""The database and the settings."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
+
+from emulator.resources.jobs.tables import JobEvent
+from emulator.settings import load
+from emulator.storage import stamp
+from emulator.storage.engine import Database
+from emulator.storage.schema import HEAD, prepare, revision
+from scanner.errors import UserError
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    made = Database(tmp_path / "f.db")
+    prepare(made)
+    return made
+
+
+def _ask(database: Database, question: str) -> object:
+    with database.read() as session:
+        return session.connection().execute(text(question)).scalar()
+
+
+def test_the_database_is_in_wal_mode_with_foreign_keys(database: Database) -> None:
+    assert _ask(database, "PRAGMA journal_mode") == "wal"
+    assert _ask(database, "PRAGMA foreign_keys") == 1
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.add(JobEvent(job_id=99, time="", kind="state", name="queued"))
+
+
+def test_a_writer_has_the_lock_from_its_first_word(database: Database) -> None:
+    other = sqlite3.connect(database.path, timeout=0.01, isolation_level=None)
+    with database.write() as session:
+        session.connection()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+
+
+def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write() as session:
+        session.connection().execute(text("INSERT INTO fault (stage, action, times) VALUES ('s', 'fail', 1)"))
+        raise ZeroDivisionError
+    assert _ask(database, "SELECT count(*) FROM fault") == 0
+
+
+def test_a_new_database_is_stamped_and_opening_it_again_changes_nothing(database: Database) -> None:
+    assert revision(database) == HEAD
+    prepare(database)
+    assert revision(database) == HEAD
+
+
+def test_a_database_of_an_unknown_older_revision_is_not_touched(tmp_path: Path) -> None:
+    old = Database(tmp_path / "old.db")
+    with old.write() as session:
+        session.connection().exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        session.connection().exec_driver_sql("INSERT INTO alembic_version VALUES ('0000')")
+    with pytest.raises(UserError, match="0000"):
+        prepare(old)
+    assert revision(old) == "0000"
+
+
+def test_the_first_revision_makes_the_same_tables_as_a_new_database(database: Database, tmp_path: Path) -> None:
+    from emulator.storage.schema import _upgrade
+
+    migrated = Database(tmp_path / "migrated.db")
+    _upgrade(migrated)
+    with migrated.read() as there, database.read() as here:
+        assert set(inspect(there.connection()).get_table_names()) == set(inspect(here.connection()).get_table_names())
+    assert revision(migrated) == HEAD
+
+
+def test_a_database_of_a_newer_forgelet_is_refused(database: Database) -> None:
+    with database.write() as session:
+        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(UserError, match="newer"):
+        prepare(database)
+
+
+def test_names_that_are_not_utf8_become_printable() -> None:
+    assert stamp.printable("/odd\udcff") == "/odd\\udcff"
+
+
+def test_the_environment_wins_over_the_config_file_and_options_over_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('port = 1111\nuser = "alice"\ndebian_mirror = "http://127.0.0.1:9/debian"\n')
+    monkeypatch.setenv("FORGELET_CONFIG", str(file))
+    monkeypatch.setenv("FORGELET_PORT", "2222")
+    assert (load().port, load().user, load(port=3333).port, load(port=None).port) == (2222, "alice", 3333, 2222)
+    assert load().environment() == {"FORGELET_DEBIAN_MIRROR": "http://127.0.0.1:9/debian"}
+
+
+def test_a_yaml_config_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.yml"
+    file.write_text("user: bob\n")
+    monkeypatch.setenv("FORGELET_CONFIG", str(file))
+    assert load().user == "bob"
+
+
+def test_wrong_settings_are_named_with_the_place_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGELET_PORT", "many")
+    with pytest.raises(UserError) as told:
+        load()
+    assert told.value.problems[0].startswith("port")
+
+
+@pytest.mark.parametrize("text", ["port = [", "= = ="])
+def test_a_config_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    monkeypatch.setenv("FORGELET_CONFIG", str(file))
+    with pytest.raises(UserError, match=r"config\.toml"):
+        load()
