@@ -6,7 +6,13 @@ STATE=$DATA/engines
 
 docker_answers() { curl --silent --fail --max-time 5 --unix-socket /var/run/docker.sock http://localhost/_ping; }
 libvirt_answers() { timeout 10 virsh --quiet --connect qemu:///system version; }
+# Its socket outlives a log daemon that was killed: only a connection shows that one listens.
+virtlogd_answers() { python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("/run/libvirt/virtlogd-sock")'; }
 with_systemd() { [ -d /run/systemd/system ]; }
+
+# dockerd refuses to start beside the pid file of one that was killed, as soon as that number names a process again: ours lies here,
+# and goes before each start (nothing answers then). One data folder still admits one dockerd: it locks it.
+DOCKER_PID=$STATE/dockerd.run
 
 # start_daemon NAME COMMAND...: in a session of its own, its output and process id kept under the data folder.
 start_daemon() {
@@ -39,11 +45,14 @@ start() {
     die "$name does not answer" "$(with_systemd && echo "journalctl -u $unit" || echo "less $STATE/$name.log")" 3
 }
 
+virtlogd_runs() { with_systemd || virtlogd_answers > /dev/null 2>&1; }
+
 # A libvirtd that is started by hand wants its log daemon beside it; systemd brings that by itself.
 start_virtlogd() {
-    with_systemd || libvirt_answers > /dev/null 2>&1 || [ -S /run/libvirt/virtlogd-sock ] && return 0
+    virtlogd_runs && return 0
+    say '... starting virtlogd'
     start_daemon virtlogd virtlogd
-    until_true 20 test -S /run/libvirt/virtlogd-sock || die 'virtlogd does not answer' "less $STATE/virtlogd.log" 3
+    until_true 20 virtlogd_answers || die 'virtlogd does not answer' "less $STATE/virtlogd.log" 3
 }
 
 stop_daemon() {
@@ -69,9 +78,10 @@ stop_units() {
 
 case "${1:-}" in
     start)
-        docker_answers > /dev/null 2>&1 && libvirt_answers > /dev/null 2>&1 && exit 0
+        docker_answers > /dev/null 2>&1 && libvirt_answers > /dev/null 2>&1 && virtlogd_runs && exit 0
         as_root "$0" "$@"
-        start docker docker_answers docker.service dockerd
+        rm -f "$DOCKER_PID"
+        start docker docker_answers docker.service dockerd --pidfile "$DOCKER_PID"
         start_virtlogd
         start libvirt libvirt_answers libvirtd.service libvirtd
         ;;
