@@ -8,16 +8,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from emulator.auth import Authenticator
-from emulator.control import routes as control
+from emulator.control import health
+from emulator.deferred import Deferred
 from emulator.folders import Folders
 from emulator.jobs.embedded import EmbeddedQueue
 from emulator.jobs.ledger import Ledger
-from emulator.resources.images import routes as images
-from emulator.resources.jobs import routes as jobs
-from emulator.resources.scans import builds, compare, explain, reports
-from emulator.resources.scans import routes as scans
-from emulator.resources.targets import routes as targets
-from emulator.resources.users import routes as users
 from emulator.service import Service
 from emulator.settings import Settings
 from emulator.storage.engine import Database
@@ -59,8 +54,22 @@ def make_app(service: Service) -> FastAPI:
     app = FastAPI(title="Forgelet", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
     faults.install(app)
-    for router in (users.router, scans.router, reports.router, compare.router, explain.router, builds.router, images.router):
-        app.include_router(router, prefix="/api")
-    for router in (control.router, jobs.router, targets.router):
-        app.include_router(router, prefix="/_forgelet")
+    app.include_router(health.router, prefix="/_forgelet")
+    app.router.routes.append(Deferred(app, _include))
     return app
+
+
+def _include(app: FastAPI) -> None:
+    """Every resource; importing them takes about as long as the half of the start-up."""
+    from emulator.control import routes as control
+    from emulator.resources.images import routes as images
+    from emulator.resources.jobs import routes as jobs
+    from emulator.resources.scans import builds, compare, explain, reports
+    from emulator.resources.scans import routes as scans
+    from emulator.resources.targets import routes as targets
+    from emulator.resources.users import routes as users
+
+    for module in (users, scans, reports, compare, explain, builds, images):
+        app.include_router(module.router, prefix="/api")
+    for module in (control, jobs, targets):
+        app.include_router(module.router, prefix="/_forgelet")

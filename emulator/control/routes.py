@@ -1,4 +1,4 @@
-"""/_forgelet: health, capabilities, reset, faults."""
+"""/_forgelet: capabilities, reset, faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from emulator.control import faults
 from emulator.control.reset import reset as empty
 from emulator.control.tables import Fault
 from emulator.service import TheService, TheUser
-from emulator.version import version
 from emulator.wire.answer import answer, collection, nothing
 
 router = APIRouter()
@@ -25,12 +24,6 @@ class FaultRequest(BaseModel):
     stage: str
     action: str
     times: int = Field(default=1, ge=1)
-
-
-@router.get("/health")
-def health(here: TheService) -> Response:
-    """Ready, which version, and what this machine can do. No login needed."""
-    return answer("health", {"ready": not here.stopping.is_set(), "version": version(), "capabilities": here.capabilities.all()})
 
 
 @router.get("/capabilities")

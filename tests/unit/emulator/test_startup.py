@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"docker", "libvirt", "alembic", "openstack", "diskimage_builder", "zstandard", "builders.spec", "builders.verify", "scanner.report", "structlog", "jinja2"}
+HEAVY = {"docker", "libvirt", "alembic", "openstack", "diskimage_builder", "zstandard", "builders.spec", "builders.verify", "scanner.report", "structlog", "jinja2", "lxml"}
 
 
 def _imported(statement: str) -> set[str]:
@@ -22,3 +22,7 @@ def test_the_service_starts_without_the_heavy_rooms() -> None:
 @pytest.mark.parametrize("heavy", ["httpx", "pydantic", "fastapi", "sqlmodel", "rich"])
 def test_the_command_line_loads_only_what_a_command_uses(heavy: str) -> None:
     assert heavy not in _imported("import cli.main")
+
+
+def test_no_resource_is_loaded_until_it_is_asked_for() -> None:
+    assert not {name for name in _imported("import emulator.serve, emulator.app") if name.startswith("emulator.resources.") and name.endswith(".routes")}
