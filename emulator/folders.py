@@ -4,6 +4,8 @@ forgelet.db            the database (WAL)
 lock                   held by the service that owns the folder
 cache/                 outlives everything but `reset?cache=true`
 scans/ID/              one report: head.json, files.ndjson.zst, overlay.tar.zst …
+templates/ID/          one template: files/ (as in its archive) and scan/, hard links to the scan that it comes from
+exports/ID/            one export of a template: archive.tar.gz
 images/ID/             one image: image.json, disks, verifications/JOB.json
 jobs/ID/               log, outcome.json, work/ (only while the job runs)
 """
@@ -36,6 +38,12 @@ class Folders:
     def scan(self, scan_id: int) -> Path:
         return self.data / "scans" / str(scan_id)
 
+    def template(self, appliance_id: int) -> Path:
+        return self.data / "templates" / str(appliance_id)
+
+    def export(self, export_id: int) -> Path:
+        return self.data / "exports" / str(export_id)
+
     def image(self, image_id: int) -> Path:
         return self.data / "images" / str(image_id)
 
@@ -57,15 +65,15 @@ class Folders:
     def make(self) -> None:
         """Make what is missing, readable by the owner only: overlays hold password hashes and keys."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("cache", "scans", "images", "jobs"):
+        for name in ("cache", "scans", "templates", "exports", "images", "jobs"):
             (self.data / name).mkdir(exist_ok=True, mode=0o700)
 
     def discard(self, folder: Path) -> None:
-        """Remove one folder of a scan or image; that it is not there does not matter."""
+        """Remove one folder of a scan, template, export or image; that it is not there does not matter."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def empty(self, *, cache: bool = False) -> None:
-        """Remove the contents of scans, images and jobs, and of the cache when asked."""
-        for name in ("scans", "images", "jobs", *(["cache"] if cache else [])):
+        """Remove the contents of scans, templates, exports, images and jobs, and of the cache when asked."""
+        for name in ("scans", "templates", "exports", "images", "jobs", *(["cache"] if cache else [])):
             shutil.rmtree(self.data / name, ignore_errors=True)
         self.make()

@@ -13,6 +13,7 @@ from emulator.errors import Conflict
 from emulator.folders import Folders
 from emulator.jobs import ledger
 from emulator.jobs.kinds import State
+from emulator.resources.appliances.tables import Appliance
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
 from emulator.resources.scans import service as scans
@@ -26,39 +27,51 @@ from scanner.errors import NotFound, UserError
 if TYPE_CHECKING:
     from builders.spec import BuilderSpec
 
-Found = tuple[Image, Scan, Job]
+Source = Scan | Appliance
+"""What an image was made from."""
+
+Found = tuple[Image, Source, Job]
 
 
-def image_uri(user: User, scan: Scan, image: Image) -> str:
-    return f"{scans.scan_uri(user, scan)}/images/{image.id}"
+def source_uri(user: User, source: Source) -> str:
+    return scans.scan_uri(user, source) if isinstance(source, Scan) else f"users/{user.login}/appliances/{source.id}"
 
 
-def find(session: Session, user: User, image_id: int, scan_id: int | None = None) -> Found:
+def image_uri(user: User, source: Source, image: Image) -> str:
+    return f"{source_uri(user, source)}/images/{image.id}"
+
+
+def find(session: Session, user: User, image_id: int, scan_id: int | None = None, appliance_id: int | None = None) -> Found:
     """Raises `NotFound`, for other users' images too."""
     image = session.get(Image, image_id)
-    if image is None or image.user_id != user.id or scan_id not in (None, image.scan_id):
+    if image is None or image.user_id != user.id or scan_id not in (None, image.scan_id) or appliance_id not in (None, image.appliance_id):
         raise NotFound(f"there is no image {image_id}", hint="forgelet image list")
-    return image, session.get_one(Scan, image.scan_id), session.get_one(Job, image.job_id)
+    source: Source = session.get_one(Scan, image.scan_id) if image.scan_id is not None else session.get_one(Appliance, image.appliance_id)
+    return image, source, session.get_one(Job, image.job_id)
 
 
-def images(session: Session, user: User, scan_id: int | None = None) -> Sequence[Found]:
-    """In the order in which they were asked for."""
-    wanted = select(Image, Scan, Job).where(Image.user_id == user.id, Image.scan_id == Scan.id, Image.job_id == Job.id).order_by(col(Image.id))
-    if scan_id is not None:
-        wanted = wanted.where(Image.scan_id == scan_id)
-    return session.exec(wanted).all()
+def images(session: Session, user: User, scan_id: int | None = None, appliance_id: int | None = None) -> Sequence[Found]:
+    """In the order in which they were asked for; of one scan or one template when it is named."""
+    found: list[Found] = []
+    if appliance_id is None:
+        of_scans = select(Image, Scan, Job).where(Image.user_id == user.id, Image.scan_id == Scan.id, Image.job_id == Job.id)
+        found += session.exec(of_scans if scan_id is None else of_scans.where(Image.scan_id == scan_id)).all()
+    if scan_id is None:
+        of_templates = select(Image, Appliance, Job).where(Image.user_id == user.id, Image.appliance_id == Appliance.id, Image.job_id == Job.id)
+        found += session.exec(of_templates if appliance_id is None else of_templates.where(Image.appliance_id == appliance_id)).all()
+    return sorted(found, key=lambda one: one[0].id or 0)
 
 
 def tell(folders: Folders, user: User, found: Found) -> dict[str, Any]:
     """image; what the build left behind (`files`, `bootCommand` and so on) is ours."""
-    image, scan, job = found
+    image, source, job = found
     assert image.id is not None
-    uri = image_uri(user, scan, image)
+    uri = image_uri(user, source, image)
     told = {
         "created": image.created,
         "dbId": image.id,
         "name": image.name,
-        "parentUri": scans.scan_uri(user, scan),
+        "parentUri": source_uri(user, source),
         "uri": uri,
         "downloadUri": f"{uri}/download",
         "status": op_status(job),
@@ -102,7 +115,7 @@ def _camel(key: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str) -> list[tuple[Image, Scan, Job]]:
+def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str) -> list[Found]:
     """Check the builder file against the scan, then queue one build per builder. Raises `SpecError`, `Conflict`; then nothing was started."""
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
@@ -203,6 +216,8 @@ def begin_verification(here: Service, user: User, found: Found, probes: list[str
     """Queue a proof of the image. Raises `Conflict` when it is not finished, `NotFound` or `Unreachable` for its source."""
     image, scan, job = found
     assert image.id is not None and user.id is not None
+    if not isinstance(scan, Scan):
+        raise Conflict(f"image {image.id} was made from a template: there is no live system to prove it against", hint="build and verify the scan")
     if job.state != State.DONE:
         raise Conflict(f"image {image.id} cannot be verified: it is {job.state}", hint=f"forgelet job show {job.id}")
     source = source or (scan.target if probes else "")

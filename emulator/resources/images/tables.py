@@ -9,13 +9,14 @@ from sqlmodel import Field, SQLModel
 
 
 class Image(SQLModel, table=True):
-    """One machine image of a scan. Its state is its job's; what it became is in `image.json` of its folder."""
+    """One machine image of a scan or of a template (exactly one of the two). Its state is its job's; what it became is in `image.json` of its folder."""
 
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE")
-    scan_id: int = Field(foreign_key="scan.id", ondelete="CASCADE", index=True)
+    scan_id: int | None = Field(default=None, foreign_key="scan.id", ondelete="CASCADE", index=True)
+    appliance_id: int | None = Field(default=None, foreign_key="appliance.id", ondelete="CASCADE", index=True)
     name: str
     type: str
     """The builder's type: `openstack`."""
