@@ -50,7 +50,7 @@ class BuilderSpec:
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     """Reads a document node by node and remembers every mistake with its place."""
 
     problems: list[str] = field(default_factory=list)
@@ -74,11 +74,11 @@ class _Reader:
         if name not in values:
             self.problem(parent, key, f"is missing (MiB, a whole number from {limits[0]} to {limits[1]})")
             return 0
-        value = _plain(values[name])
+        value = plain(values[name])
         if isinstance(value, str) and value.strip().isdigit():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            self.problem(values[name], key, f"must be a whole number of MiB, not {_shown(value)}")
+            self.problem(values[name], key, f"must be a whole number of MiB, not {shown(value)}")
             return 0
         if not limits[0] <= value <= limits[1]:
             self.problem(values[name], key, f"must be from {limits[0]} to {limits[1]} MiB, not {value}")
@@ -87,8 +87,8 @@ class _Reader:
 
 def parse(text: str, name: str) -> list[BuilderSpec]:
     """Every builder of the file `name` in order. Raises `SpecError` that names every mistake with line and key."""
-    reader = _Reader()
-    specs = list(_builders(reader, _compose(text, name)))
+    reader = Reader()
+    specs = list(_builders(reader, compose(text, name)))
     if reader.problems:
         raise refused(name, reader.problems, specs)
     return specs
@@ -109,7 +109,8 @@ def _line(problem: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _compose(text: str, name: str) -> yaml.Node:
+def compose(text: str, name: str) -> yaml.Node:
+    """The document as nodes that know their lines. Raises `SpecError`."""
     try:
         if name.endswith(".json"):
             json.loads(text)
@@ -128,7 +129,7 @@ def _compose(text: str, name: str) -> yaml.Node:
     return node
 
 
-def _builders(reader: _Reader, node: yaml.Node) -> Iterator[BuilderSpec]:
+def _builders(reader: Reader, node: yaml.Node) -> Iterator[BuilderSpec]:
     top = reader.mapping(node, "")
     if reader.problems:
         return
@@ -142,29 +143,29 @@ def _builders(reader: _Reader, node: yaml.Node) -> Iterator[BuilderSpec]:
         yield _builder(reader, entry, f"builders[{number}]")
 
 
-def _builder(reader: _Reader, node: yaml.Node, key: str) -> BuilderSpec:
+def _builder(reader: Reader, node: yaml.Node, key: str) -> BuilderSpec:
     values = reader.mapping(node, key)
     if not isinstance(node, yaml.MappingNode):
         return BuilderSpec("", 0, 0)
     kind = _type(reader, node, values, key)
     disk = _section(reader, node, values, f"{key}.installation", "diskSize", DISK_SIZES, {"diskSize", "swapSize"})
     memory = _section(reader, node, values, f"{key}.hardwareSettings", "memory", MEMORY_SIZES, {"memory", "hwType"})
-    publishing = {name: _plain(value) for name, value in values.items() if name not in OWN_KEYS}
+    publishing = {name: plain(value) for name, value in values.items() if name not in OWN_KEYS}
     return BuilderSpec(kind, disk[0], memory[0], _formats(reader, values, kind, key), publishing, disk[1])
 
 
-def _type(reader: _Reader, node: yaml.Node, values: dict[str, yaml.Node], key: str) -> str:
+def _type(reader: Reader, node: yaml.Node, values: dict[str, yaml.Node], key: str) -> str:
     if "type" not in values:
         reader.problem(node, f"{key}.type", f"is missing (one of: {', '.join(TYPES)})")
         return ""
-    kind = str(_plain(values["type"]))
+    kind = str(plain(values["type"]))
     if kind.lower() not in TYPES:
         reader.problem(values["type"], f"{key}.type", f"unknown type '{kind}' (known: {', '.join(TYPES)})")
     return kind
 
 
 def _section(
-    reader: _Reader,
+    reader: Reader,
     node: yaml.Node,
     values: dict[str, yaml.Node],
     key: str,
@@ -184,20 +185,20 @@ def _section(
     return number, section.get(wanted, values[name]).start_mark.line + 1
 
 
-def _formats(reader: _Reader, values: dict[str, yaml.Node], kind: str, key: str) -> tuple[str, ...]:
+def _formats(reader: Reader, values: dict[str, yaml.Node], kind: str, key: str) -> tuple[str, ...]:
     if "format" not in values:
         return (TYPES.get(kind.lower(), FORMATS[0]),)
-    asked = _plain(values["format"])
+    asked = plain(values["format"])
     names = asked if isinstance(asked, list) else [asked]
     for name in names:
         if name not in FORMATS:
-            reader.problem(values["format"], f"{key}.format", f"unknown format {_shown(name)} (known: {', '.join(FORMATS)})")
+            reader.problem(values["format"], f"{key}.format", f"unknown format {shown(name)} (known: {', '.join(FORMATS)})")
     if not names:
         reader.problem(values["format"], f"{key}.format", "must name at least one format")
     return tuple(dict.fromkeys(str(name) for name in names))
 
 
-def _plain(node: yaml.Node) -> Any:
+def plain(node: yaml.Node) -> Any:
     """The value of a node as the safe loader makes it; what it cannot make stays text."""
     loader = yaml.SafeLoader("")
     try:
@@ -208,5 +209,5 @@ def _plain(node: yaml.Node) -> Any:
         loader.dispose()
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) else type(value).__name__ if isinstance(value, dict | list) else str(value)

@@ -1,0 +1,225 @@
+"""The template file's `stack`: an operating system, its packages, what is installed on it, how it is set up.
+
+    stack:
+      name: web
+      version: "1.0"
+      os: {name: Debian, version: "12", arch: x86_64, profile: Minimal, pkgs: [{name: nginx, version: 1.22.1-9}]}
+      installation: {timezone: Europe/London, users: [{name: alice}]}
+      config: [{name: hello, source: config/hello.sh, type: bootscript, frequency: firstboot, order: 1}]
+      bundles: [...]
+
+Every mistake is named with line and key. A key is built, or refused with the reason. Source of the keys: hammr's documentation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from builders.installation import Installation, read_installation
+from builders.section import Section
+from builders.spec import Reader, compose, plain, refused
+from scanner.host import clock
+
+RELEASES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
+"""Debian's releases that a template can name."""
+
+ARCHES = {"x86_64": "amd64", "amd64": "amd64"}
+PROFILES = {"Minimal": "required", "Server": "important"}
+"""Profile -> the lowest priority of the packages that it has (deb-control(5), Priority)."""
+
+SCAN_BUNDLE = "forgelet-scan"
+"""The bundle that carries the scan of a template made from one: see `builders/archived.py`."""
+
+PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+VERSION = r"[0-9A-Za-z.+:~-]+"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Wish:
+    """One package that the template asks for."""
+
+    name: str
+    version: str = ""
+    """Empty: the newest that the archive offers."""
+    arch: str = ""
+
+    @property
+    def apt(self) -> str:
+        """`name`, `name:arch`, `name=version`: as apt wants it."""
+        name = f"{self.name}:{self.arch}" if self.arch and self.arch != "all" else self.name
+        return f"{name}={self.version}" if self.version else name
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The operating system."""
+
+    name: str
+    version: str
+    arch: str
+    """Debian's name: `amd64`."""
+    profile: str
+    packages: tuple[Wish, ...] = ()
+
+    @property
+    def codename(self) -> str:
+        return RELEASES[self.version]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script that runs when the machine starts."""
+
+    name: str
+    source: str
+    """Its file in the template's archive."""
+    every_boot: bool
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A template, checked."""
+
+    name: str
+    version: str
+    description: str
+    system: System
+    installation: Installation
+    scripts: tuple[Script, ...]
+    """In the order in which they run."""
+    bundles: tuple[dict[str, Any], ...]
+    """As they are written; `builders/bundle.py` reads them."""
+    document: dict[str, Any]
+    """The section as it was written."""
+
+    @property
+    def from_scan(self) -> bool:
+        """Whether a scan comes with it."""
+        return any(bundle.get("name") == SCAN_BUNDLE for bundle in self.bundles)
+
+
+def parse_stack(text: str, name: str, *, use_major: bool = False) -> Stack:
+    """The stack section of the file `name` (`.json` is JSON, all else YAML). Raises `SpecError` that names every mistake.
+
+    `use_major`: a version of the system such as 12.5 is taken as its major version.
+    """
+    reader = Reader()
+    top = Section.of(reader, compose(text, name), "")
+    found = top.section("stack") if not reader.problems else None
+    if found is None:
+        raise refused(name, reader.problems or ["line 1, stack: is missing (the template itself)"])
+    stack = _stack(found, use_major)
+    if reader.problems:
+        raise refused(name, reader.problems)
+    return stack
+
+
+def parse_document(document: dict[str, Any], name: str = "template.json", *, use_major: bool = False) -> Stack:
+    """The same from a stored section."""
+    return parse_stack(json.dumps({"stack": document}), name, use_major=use_major)
+
+
+def _stack(section: Section, use_major: bool) -> Stack:
+    title = r"[^/\n\"']{1,100}"
+    name = section.text("name", required=True, pattern=title, what="a name (up to 100 characters, without slashes and quotes)")
+    version = section.text("version", required=True, pattern=r"[^/\n\"' ]{1,100}", what="a version (without slashes, quotes and blanks)")
+    section.text("source_logo")
+    os_section, setup = section.section("os"), section.section("installation")
+    if os_section is None:
+        section.problem("os", "is missing (name, version, arch)")
+    scripts = sorted((_script(one) for one in section.sections("config")), key=lambda script: script.order)
+    bundles = [plain(node) for node in section.nodes("bundles")]
+    if not all(isinstance(bundle, dict) for bundle in bundles):
+        section.problem("bundles", "must be a list of bundles, each with name, version and files")
+    system = _system(os_section, use_major) if os_section else System("", "", "", "")
+    made = Stack(
+        name=name.strip(),
+        version=version,
+        description=section.text("description"),
+        system=system,
+        installation=read_installation(setup) if setup else Installation(),
+        scripts=tuple(scripts),
+        bundles=tuple(bundle for bundle in bundles if isinstance(bundle, dict)),
+        document=_document(section, name.strip(), version, system),
+    )
+    section.finish()
+    return made
+
+
+def _document(section: Section, name: str, version: str, system: System) -> dict[str, Any]:
+    """The section as data. A version is a text, also where YAML would see a number in it."""
+    data: dict[str, Any] = json.loads(json.dumps(plain(section.node), default=str))
+    os_section = data.get("os")
+    if isinstance(os_section, dict):
+        os_section["version"] = system.version
+        if system.packages:
+            os_section["pkgs"] = [{key: value for key, value in asdict(wish).items() if value} for wish in system.packages]
+    return {**data, "name": name, "version": version} if isinstance(data, dict) else {}
+
+
+def _system(section: Section, use_major: bool) -> System:
+    name = section.choice("name", ("Debian",), required=True)
+    version = section.text("version", required=True)
+    major = version.partition(".")[0]
+    if version and use_major and major in RELEASES:
+        version = major
+    if version and version not in RELEASES:
+        hint = f"; with useMajor it is taken as {major}" if major in RELEASES else ""
+        section.problem("version", f"unknown: '{version}' (known: {', '.join(RELEASES)}{hint})")
+    arch = section.choice("arch", tuple(ARCHES), required=True)
+    profile = section.choice("profile", tuple(PROFILES), "Minimal")
+    packages = tuple(_wish(one) for one in section.sections("pkgs"))
+    for wish in sorted({wish for wish in packages if sum(other.name == wish.name and other.arch == wish.arch for other in packages) > 1}):
+        section.problem("pkgs", f"names '{wish.name}' twice")
+    _update_to(section)
+    section.finish()
+    return System(name, version, ARCHES.get(arch, ""), profile, packages)
+
+
+def _wish(section: Section) -> Wish:
+    """`fullName` is RPM's; what Debian has of the kind is `name_version_arch.deb`."""
+    full = section.text("fullName")
+    if full:
+        match = re.fullmatch(rf"({PACKAGE})_({VERSION})_(amd64|all)(\.deb)?", full)
+        if not match:
+            section.problem("fullName", f"'{full}' is not name_version_arch.deb")
+        wish = Wish(match[1], match[2].replace("%3a", ":"), match[3]) if match else Wish("")
+    else:
+        version = section.text("version", pattern=VERSION, what="a version")
+        release = section.text("release", pattern=VERSION, what="a release")
+        wish = Wish(
+            section.text("name", required=True, pattern=PACKAGE, what="the name of a package"),
+            f"{version}-{release}" if version and release else version,
+            section.choice("arch", ("amd64", "all", "x86_64", "noarch")).replace("x86_64", "amd64").replace("noarch", "all"),
+        )
+    for key in ("name", "version", "release", "arch"):
+        section.get(key)
+    section.finish()
+    return wish
+
+
+def _update_to(section: Section) -> None:
+    said = section.text("updateTo", pattern=r"\d{4}-\d\d-\d\d( \d\d:\d\d( \S+)?)?", what="a date (YYYY-MM-DD, or YYYY-MM-DD HH:MM ZONE)")
+    try:
+        day = date.fromisoformat(said[:10]) if said else None
+    except ValueError:
+        return
+    if day is not None and day < clock.now().date():
+        section.problem("updateTo", f"the package set of {day} cannot be had: this machine's mirrors hold the present one only; pin versions in os.pkgs")
+
+
+def _script(section: Section) -> Script:
+    section.choice("type", ("bootscript",), "bootscript")
+    made = Script(
+        name=section.text("name", required=True, pattern=r"[^/\n]{1,100}", what="a name without slashes"),
+        source=section.text("source", required=True),
+        every_boot=section.choice("frequency", ("firstboot", "everyboot"), "firstboot") == "everyboot",
+        order=section.number("order", 0, 9999) or 0,
+    )
+    section.finish()
+    return made
