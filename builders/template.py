@@ -1,0 +1,148 @@
+"""A template on disk: a folder with `files/` (the members of its archive that its stack names) and, when it comes from a scan, `scan/`.
+
+It is made from a scan or from an archive, written as an archive, and copied; contents are shared by hard links, never changed in place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from builders import scanbundle
+from builders.archived import add_file, add_text, configuration, packing, unpack_archive
+from builders.capture import installed
+from builders.spec import refused
+from builders.stack import SCAN_BUNDLE, Stack, parse_document, parse_stack
+from scanner.errors import UserError
+from scanner.report import Report
+
+FORMATS = {"yaml": "template.yml", "json": "template.json"}
+_SCAN_FILES = ("head.json", "files.ndjson.zst", "overlay.tar.zst", "foreign.tar.zst")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template, ready to be built."""
+
+    stack: Stack
+    folder: Path
+
+    @property
+    def scan(self) -> Path | None:
+        """Folder of the scan that it holds."""
+        return self.folder / "scan" if (self.folder / "scan").is_dir() else None
+
+    def file(self, source: str) -> Path:
+        """The file that a `source` names. Raises `UserError`."""
+        path = self.folder / "files" / source
+        if ".." in Path(source).parts or source.startswith("/") or not path.exists():
+            raise UserError(f"the template has no file '{source}'")
+        return path
+
+
+def from_scan(scan: Path, into: Path, name: str, version: str, description: str = "") -> Stack:
+    """Make the template of a scan in folder `into`. Raises `UserError` for a system that cannot be built."""
+    report = Report(scan)
+    system = report.head.system
+    (into / "files").mkdir(parents=True)
+    share(scan, into / "scan", _SCAN_FILES)
+    packages = [{"name": p.name, "version": p.version, "arch": p.arch} for p in sorted(installed(report.head), key=lambda p: (p.name, p.arch))]
+    document = {
+        "name": name,
+        "version": version,
+        "description": description or f"Made from a scan of {system.hostname or 'a machine'}",
+        "os": {"name": system.distribution, "version": system.version.partition(".")[0], "arch": system.arch, "profile": "Minimal", "pkgs": packages},
+        "bundles": [scanbundle.bundle(scan)],
+    }
+    return parse_document(document)
+
+
+def share(source: Path, into: Path, names: tuple[str, ...]) -> None:
+    """Hard links to files of a folder: they outlive it."""
+    into.mkdir(parents=True)
+    for name in names:
+        if (source / name).exists():
+            os.link(source / name, into / name)
+
+
+def copy(source: Path, into: Path) -> None:
+    """The same template once more; no content is copied."""
+    shutil.copytree(source, into, copy_function=os.link)
+
+
+def read_archive(archive: Path, into: Path, *, use_major: bool = False) -> tuple[Stack, list[str]]:
+    """Make the template of an archive in folder `into`; answers its stack and what was edited of the scan in it.
+
+    Raises `SpecError` (every mistake with its line), `HostileInput`, `UserError`.
+    """
+    files = into / "files"
+    files.mkdir(parents=True)
+    names = set(unpack_archive(archive, files))
+    written = configuration(files)
+    text = written.read_text("utf-8", errors="replace")
+    stack = parse_stack(text, written.name, use_major=use_major)
+    _check_sources(stack, names, written.name)
+    written.unlink()
+    edited = []
+    for bundle in stack.bundles:
+        if bundle.get("name") == SCAN_BUNDLE:
+            (into / "scan").mkdir()
+            members = _scan_members(bundle, files)
+            edited = scanbundle.take(members, into / "scan")
+            for member in members.values():
+                member.unlink()
+    return stack, edited
+
+
+def _scan_members(bundle: dict[str, Any], files: Path) -> dict[str, Path]:
+    try:
+        return {str(file["name"]): files / str(file["source"]) for file in bundle["files"]}
+    except (KeyError, TypeError) as error:
+        raise UserError(f"the bundle {SCAN_BUNDLE} needs files, each with name and source", hint="export the template again") from error
+
+
+def _check_sources(stack: Stack, names: set[str], name: str) -> None:
+    """Every `source` must be a member, by exactly its name."""
+    folders = {str(parent) for one in names for parent in Path(one).parents}
+    missing = [f"line 1, {key}: the archive has no member '{source}'" for key, source in sources(stack.document) if source not in names and source.rstrip("/") not in folders]
+    if missing:
+        raise refused(name, missing)
+
+
+def sources(document: Any, key: str = "stack") -> Iterator[tuple[str, str]]:
+    """Every `source` (and `source_logo`, `sourceLogo`) of a document with its key; packages of the system come from the archive of packages."""
+    if isinstance(document, list):
+        for number, one in enumerate(document):
+            yield from sources(one, f"{key}[{number}]")
+    elif isinstance(document, dict) and document.get("tag") != "ospkg":
+        for name, value in document.items():
+            if name in ("source", "source_logo", "sourceLogo") and isinstance(value, str) and value:
+                yield f"{key}.{name}", value
+            else:
+                yield from sources(value, f"{key}.{name}")
+
+
+def write_archive(template: Template, format: str, archive: Path, work: Path) -> None:
+    """The archive of a template, as hammr's: its files, then `template.yml` or `template.json`. Raises `UserError`."""
+    if format not in FORMATS:
+        raise UserError(f"there is no output format '{format}'", hint="outputFormat: " + " or ".join(FORMATS))
+    document = {"stack": template.stack.document, "builders": None}
+    with packing(archive) as tar:
+        for path in sorted((template.folder / "files").rglob("*")):
+            if path.is_file():
+                add_file(tar, str(path.relative_to(template.folder / "files")), path)
+        if template.scan is not None:
+            laid = work / "scan-bundle"
+            laid.mkdir(parents=True)
+            scanbundle.lay_out(template.scan, laid)
+            for path in sorted(laid.iterdir()):
+                add_file(tar, f"{scanbundle.PLACE}/{path.name}", path)
+        text = json.dumps(document, indent=2) if format == "json" else yaml.safe_dump(document, sort_keys=True, allow_unicode=True, width=1000)
+        add_text(tar, FORMATS[format], text)
