@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import compare, memory, scan
+from bench import compare, memory, scan, wire
 
-for part in (scan, compare, memory):
+for part in (scan, compare, memory, wire):
     part.main()

@@ -18,6 +18,7 @@ from emulator.settings import Settings
 from emulator.storage.engine import Database
 from emulator.storage.schema import prepare
 from emulator.wire import faults
+from emulator.wire.negotiation import Tidy
 
 STOP = 6.0
 """Seconds that running jobs get when the service ends."""
@@ -51,9 +52,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def make_app(service: Service) -> FastAPI:
     """The application of `service`: UForge's resources under /api, our own under /_forgelet."""
-    app = FastAPI(title="Forgelet", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Forgelet", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.service = service
     faults.install(app)
+    app.add_middleware(Tidy)
     app.include_router(health.router, prefix="/_forgelet")
     app.router.routes.append(Deferred(app, _include))
     return app

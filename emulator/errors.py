@@ -3,7 +3,8 @@
 UserError
 ├── Conflict           the request clashes with what is there                    (exit 1, HTTP 409)
 ├── Unauthorized       no credentials, or wrong ones                             (exit 1, HTTP 401)
-└── Forbidden          another user's resources                                  (exit 1, HTTP 403)
+├── Forbidden          another user's resources                                  (exit 1, HTTP 403)
+└── TooLarge           a body that nobody needs                                  (exit 1, HTTP 413)
 StepFailed
 ├── Interrupted        the service or the job's process ended under the job      (exit 5)
 └── FaultSet           somebody asked for this failure                           (exit 5)
@@ -33,6 +34,13 @@ class Forbidden(UserError):
 
     http_status = 403
     code = "forbidden"
+
+
+class TooLarge(UserError):
+    """The body of the request is larger than anything that is needed."""
+
+    http_status = 413
+    code = "too-large"
 
 
 class Interrupted(StepFailed):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from emulator.service import TheService
 from emulator.version import version
-from emulator.wire.answer import answer
+from emulator.wire.answer import ours
 
 router = APIRouter()
 
@@ -14,4 +14,4 @@ router = APIRouter()
 @router.get("/health")
 def health(here: TheService) -> Response:
     """Ready, which version, and what this machine can do. No login needed."""
-    return answer("health", {"ready": not here.stopping.is_set(), "version": version(), "capabilities": here.capabilities.all()})
+    return ours("health", {"ready": not here.stopping.is_set(), "version": version(), "capabilities": here.capabilities.all()})

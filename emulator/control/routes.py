@@ -11,7 +11,7 @@ from emulator.control import faults
 from emulator.control.reset import reset as empty
 from emulator.control.tables import Fault
 from emulator.service import TheService, TheUser
-from emulator.wire.answer import answer, collection, nothing
+from emulator.wire.answer import nothing, our_collection, ours
 
 router = APIRouter()
 
@@ -28,7 +28,7 @@ class FaultRequest(BaseModel):
 
 @router.get("/capabilities")
 def capabilities(here: TheService) -> Response:
-    return answer("capabilities", {"capabilities": here.capabilities.all()})
+    return ours("capabilities", {"capabilities": here.capabilities.all()})
 
 
 @router.post("/reset")
@@ -40,12 +40,12 @@ def reset(here: TheService, _asking: TheUser, cache: bool = False) -> Response:
 
 @router.get("/faults")
 def index(here: TheService, _asking: TheUser) -> Response:
-    return collection("faults", "fault", [_tell(fault) for fault in faults.asked(here.database)])
+    return our_collection("faults", "fault", [_tell(fault) for fault in faults.asked(here.database)])
 
 
 @router.post("/faults")
 def create(asked: FaultRequest, here: TheService, _asking: TheUser) -> Response:
-    return answer("fault", _tell(faults.ask(here.database, asked.stage, asked.action, asked.times)), 201)
+    return ours("fault", _tell(faults.ask(here.database, asked.stage, asked.action, asked.times)), 201)
 
 
 @router.delete("/faults")

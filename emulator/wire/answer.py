@@ -1,7 +1,11 @@
-"""How a resource is told to a client: routes give plain data under UForge's names, this decides on the representation.
+"""How a resource is told to a client: routes give plain data under UForge's names, the request's `Accept` decides on the representation.
 
-Today that is JSON: the data of the element named by `root`, escaped to ASCII so that names that are not UTF-8 (lone surrogates) pass.
-Lists have UForge's shape: wrapper, then item, as in `{"scans": {"scan": [...]}}`.
+The data is a dictionary whose keys are the elements of the root's type; lists have UForge's shape, wrapper, then item, as in
+`{"scans": {"scan": [...]}}`. `xsiType` names the concrete type where the declared one is abstract or has derived types
+(`{"xsiType": "CredAccountAws", ...}`). Keys of ours that no type has are declared in `emulator/wire/extras.py`: JSON tells them, XML
+does not; any other key is a mistake that raises `emulator.wire.writer.Undeclared`. `None` leaves an element out of XML.
+
+JSON is escaped to ASCII, so that names that are not UTF-8 (lone surrogates) pass; in XML they are written out as escapes.
 """
 
 from __future__ import annotations
@@ -9,17 +13,58 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from anyio import to_thread
 from fastapi import Response
+from starlette.types import Receive, Scope, Send
+
+from emulator.wire.negotiation import JSON, XML, wants_xml
+
+checked = False
+"""Whether JSON answers under UForge's names are held against its types too; the tests set it."""
+
+
+class Answer(Response):
+    """The element `root` with the contents `data`, written when it is sent. With `ours` it is no type of UForge, and always JSON."""
+
+    def __init__(self, root: str, data: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None, *, ours: bool = False) -> None:
+        super().__init__(None, status, {**(headers or {}), "X-Forgelet-Element": root, "Vary": "Accept"})
+        self.root, self.data, self._ours = root, data, ours
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.body, media = await to_thread.run_sync(self.written, wants_xml(scope))
+        self.headers["content-type"] = media
+        self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
+
+    def written(self, xml: bool) -> tuple[bytes, str]:
+        """The body and its type."""
+        if not self._ours and (xml or checked):
+            from emulator.wire.writer import encode
+
+            body = encode(self.root, self.data)
+            if xml:
+                return body, XML
+        return dumps(self.data).encode("ascii"), JSON
 
 
 def answer(root: str, data: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """The element `root` with the contents `data`."""
-    return Response(dumps(data), status_code=status, media_type="application/json", headers={**(headers or {}), "X-Forgelet-Element": root})
+    """The element `root` of UForge with the contents `data`."""
+    return Answer(root, data, status, headers)
 
 
-def collection(root: str, item: str, members: list[dict[str, Any]], status: int = 200) -> Response:
-    """A list: the wrapper is there even when it is empty."""
-    return answer(root, {root: {item: members}}, status)
+def collection(root: str, item: str, members: list[dict[str, Any]], status: int = 200, *, wrapper: str = "") -> Response:
+    """A list of UForge's: the wrapper, named as the root where nothing else is said, is there even when it is empty."""
+    return Answer(root, {wrapper or root: {item: members}}, status)
+
+
+def ours(root: str, data: dict[str, Any], status: int = 200) -> Response:
+    """Something that UForge does not know: JSON, whatever is asked for."""
+    return Answer(root, data, status, ours=True)
+
+
+def our_collection(root: str, item: str, members: list[dict[str, Any]], status: int = 200) -> Response:
+    """A list of things that UForge does not know."""
+    return ours(root, {root: {item: members}}, status)
 
 
 def nothing() -> Response:

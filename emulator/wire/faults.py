@@ -1,4 +1,7 @@
-"""How errors are told: always a `uforgeError`, for whatever went wrong, and never a traceback."""
+"""How errors are told: always a `uforgeError`, in the representation that was asked for, for whatever went wrong, and never a traceback.
+
+In JSON the element's name is a key around it, so that an error is never taken for an answer.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from starlette.exceptions import HTTPException
 from emulator.errors import Unauthorized
 from emulator.storage import stamp
 from emulator.wire.answer import dumps
+from emulator.wire.negotiation import JSON, XML, wants_xml
 from scanner.errors import ForgeletError, NotFound, UserError
 
 log = logging.getLogger("forgelet")
@@ -37,8 +41,18 @@ def tell(request: Request, error: ForgeletError, status: int | None = None) -> R
     """The response that says `error`."""
     code = status or error.http_status
     headers = {"WWW-Authenticate": 'Basic realm="forgelet"'} if isinstance(error, Unauthorized) else None
-    body = dumps({"uforgeError": uforge_error(request, error, code)})
-    return Response(body, status_code=code, media_type="application/json", headers=headers)
+    told = uforge_error(request, error, code)
+    if wants_xml(request.scope):
+        from emulator.wire.writer import encode
+
+        return Response(encode("uforgeError", _listed(told)), status_code=code, media_type=XML, headers=headers)
+    return Response(dumps({"uforgeError": told}), status_code=code, media_type=JSON, headers=headers)
+
+
+def _listed(told: dict[str, Any]) -> dict[str, Any]:
+    """Who reads XML has only the message: the problems and the next step go there."""
+    lines = [told["localizedErrorMsg"]["message"], *told["problems"], *([f"Next: {told['hint']}"] if told["hint"] else [])]
+    return {**told, "localizedErrorMsg": {"message": "\n".join(lines)}}
 
 
 async def _expected(request: Request, error: Exception) -> Response:
@@ -62,6 +76,12 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return tell(request, UserError("the request is wrong", problems=problems))
 
 
+async def _overflow(request: Request, error: Exception) -> Response:
+    if "SQLite" not in str(error):
+        raise error
+    return tell(request, NotFound("there is no such resource: its number is larger than any"))
+
+
 async def _fault(request: Request, error: Exception) -> Response:
     log.error("internal fault at %s %s", request.method, request.url.path)
     return tell(request, ForgeletError("an internal fault of the service", hint="the service's log has the whole story"))
@@ -72,4 +92,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ForgeletError, _expected)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    # A number in the path that SQLite cannot even compare: no row has it.
+    app.add_exception_handler(OverflowError, _overflow)
     app.add_exception_handler(Exception, _fault)

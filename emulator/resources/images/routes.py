@@ -12,7 +12,7 @@ from emulator.resources.images import service as images
 from emulator.resources.jobs.service import tell_job
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
-from emulator.wire.answer import answer, collection, nothing
+from emulator.wire.answer import answer, collection, nothing, ours
 from scanner.errors import NotFound
 
 router = APIRouter()
@@ -92,7 +92,7 @@ def download(here: TheService, image: TheImage, format: str | None = None) -> Re
 @router.post(SCAN + "/{iid}/verifications")
 def verify(asked: VerificationRequest, here: TheService, owner: TheOwner, image: TheImage) -> Response:
     """A proof, queued."""
-    return answer("job", tell_job(images.begin_verification(here, owner, image, asked.probes, asked.source)), 201)
+    return ours("job", tell_job(images.begin_verification(here, owner, image, asked.probes, asked.source)), 201)
 
 
 @router.get(FLAT + "/{iid}/verifications/last")
@@ -101,4 +101,4 @@ def last_verification(here: TheService, image: TheImage) -> Response:
     """What the last proof found (`builders.image.Fidelity`)."""
     assert image[0].id is not None
     job_id, fidelity = images.last_verification(here, image[0].id)
-    return answer("verification", {"jobId": job_id, **fidelity})
+    return ours("verification", {"jobId": job_id, **fidelity})

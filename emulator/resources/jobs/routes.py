@@ -13,7 +13,7 @@ from emulator.jobs.kinds import ENDED
 from emulator.resources.jobs.service import tell_job
 from emulator.resources.jobs.tables import Job
 from emulator.service import Service, TheService, TheUser
-from emulator.wire.answer import answer, collection
+from emulator.wire.answer import our_collection, ours
 from scanner.errors import NotFound
 
 router = APIRouter(prefix="/jobs")
@@ -34,13 +34,13 @@ TheJob = Annotated[Job, Depends(found)]
 
 @router.get("")
 def index(here: TheService, asking: TheUser) -> Response:
-    return collection("jobs", "job", [tell_job(job) for job in here.ledger.jobs(user_id=asking.id)])
+    return our_collection("jobs", "job", [tell_job(job) for job in here.ledger.jobs(user_id=asking.id)])
 
 
 @router.get("/{job_id}")
 def show(here: TheService, job: TheJob) -> Response:
     assert job.id is not None
-    return answer("job", tell_job(job, here.ledger.events(job.id)))
+    return ours("job", tell_job(job, here.ledger.events(job.id)))
 
 
 @router.delete("/{job_id}")
@@ -48,7 +48,7 @@ def cancel(here: TheService, job: TheJob) -> Response:
     """Asked to stop; 202: it may take some seconds. One that has ended stays as it is."""
     assert job.id is not None
     here.queue.cancel(job.id)
-    return answer("job", tell_job(here.ledger.get(job.id)), 202)
+    return ours("job", tell_job(here.ledger.get(job.id)), 202)
 
 
 @router.get("/{job_id}/log")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from emulator.resources.scans import reports
 from emulator.service import TheOwner, TheService
-from emulator.wire.answer import answer
+from emulator.wire.answer import ours
 from scanner.errors import NotFound, StepFailed, UserError
 
 router = APIRouter(prefix="/users/{uid}/scannedinstances/{siid}/scans/{sid}")
@@ -32,7 +32,7 @@ def explanation(siid: int, sid: int, request: Request, here: TheService, owner: 
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise NotFound(f"the scan knows no path '{shown}'", hint=f"forgelet scan files --id {sid}")
     what = fate(report, found.entry)
-    return answer("explanation", {**found.told(), "build": {"action": what.action, "why": what.why, "rule": what.rule}})
+    return ours("explanation", {**found.told(), "build": {"action": what.action, "why": what.why, "rule": what.rule}})
 
 
 def _path(query: bytes) -> str:

@@ -15,7 +15,7 @@ from emulator.jobs.kinds import State
 from emulator.resources.scans import service as scans
 from emulator.resources.users.tables import User
 from emulator.service import Service, TheOwner, TheService
-from emulator.wire.answer import answer, collection
+from emulator.wire.answer import our_collection, ours
 
 router = APIRouter(prefix="/users/{uid}/scannedinstances/{siid}/scans/{sid}")
 CHUNK = 1 << 16
@@ -40,27 +40,27 @@ def _head(here: Service, user: User, siid: int, sid: int) -> dict[str, Any]:
 @router.get("/report")
 def report(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
     """Everything but the file table (`scanner.report.ScanReport`)."""
-    return answer("report", _head(here, owner, siid, sid))
+    return ours("report", _head(here, owner, siid, sid))
 
 
 @router.get("/packages")
 def packages(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
-    return collection("packages", "package", _head(here, owner, siid, sid)["packages"])
+    return our_collection("packages", "package", _head(here, owner, siid, sid)["packages"])
 
 
 @router.get("/services")
 def services(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
-    return collection("services", "service", _head(here, owner, siid, sid)["services"])
+    return our_collection("services", "service", _head(here, owner, siid, sid)["services"])
 
 
 @router.get("/users")
 def users(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
-    return collection("users", "user", _head(here, owner, siid, sid)["users"])
+    return our_collection("users", "user", _head(here, owner, siid, sid)["users"])
 
 
 @router.get("/groups")
 def groups(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
-    return collection("groups", "group", _head(here, owner, siid, sid)["groups"])
+    return our_collection("groups", "group", _head(here, owner, siid, sid)["groups"])
 
 
 @router.get("/files")

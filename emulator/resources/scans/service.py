@@ -9,6 +9,7 @@ from sqlmodel import Session, col, func, select
 
 from emulator.errors import Conflict
 from emulator.jobs import ledger
+from emulator.resources.distributions.names import tell_distribution
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
 from emulator.resources.scans.tables import Scan, ScannedInstance
@@ -38,7 +39,7 @@ def tell_instance(user: User, instance: ScannedInstance, scans: Sequence[tuple[S
     told: dict[str, Any] = {
         "created": instance.created,
         "dbId": instance.id,
-        "distribution": {"name": instance.distribution, "version": instance.version, "arch": instance.arch},
+        "distribution": tell_distribution(instance.distribution, instance.version, instance.arch),
         "name": instance.name,
         "overlayIncluded": instance.overlay,
         "uri": instance_uri(user, instance),

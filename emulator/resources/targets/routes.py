@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from emulator.resources.targets import service as engines
 from emulator.service import TheService, TheUser
-from emulator.wire.answer import answer
+from emulator.wire.answer import ours
 
 router = APIRouter()
 
@@ -15,4 +15,4 @@ router = APIRouter()
 def index(_here: TheService, _asking: TheUser) -> Response:
     """Containers and domains, those that can be scanned now first; and which engines do not answer."""
     found, silent = engines.targets()
-    return answer("targets", {"targets": {"target": found}, "unreachable": {"engine": silent}})
+    return ours("targets", {"targets": {"target": found}, "unreachable": {"engine": silent}})

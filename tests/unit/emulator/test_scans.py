@@ -52,7 +52,7 @@ def test_no_half_report_is_visible_and_no_work_is_left(drive: Any, tasks: Any) -
 def test_the_distribution_comes_from_the_inventory(drive: Any) -> None:
     drive.scan()
     group = drive.http.get(SCANS).json()["scannedInstances"]["scannedInstance"][0]
-    assert group["distribution"] == {"name": "Debian", "version": "12", "arch": "x86_64"}
+    assert group["distribution"] == {"name": "Debian", "version": "12", "arch": "x86_64", "realName": "Debian", "realArch": "x86_64"}
 
 
 @pytest.mark.parametrize("overlay", [True, False])

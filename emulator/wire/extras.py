@@ -1,0 +1,34 @@
+"""Keys of ours that no type of UForge has: told in JSON, left out of XML.
+
+They are declared here, by the type that they are added to, and nowhere else: a key that is neither UForge's nor declared is a mistake
+of ours, and writing it as XML raises `Undeclared`.
+"""
+
+from __future__ import annotations
+
+EXTRAS: dict[str, frozenset[str]] = {
+    "UForgeError": frozenset({"code", "hint", "problems", "exitCode"}),
+    "Distribution": frozenset({"realName", "realArch"}),
+    "Scan": frozenset({"jobId", "target", "exclude", "exitCode"}),
+    "Image": frozenset(
+        {
+            "jobId",
+            "folder",
+            "bootCommand",
+            # the record that the build left (`builders.image.Image`)
+            "files",
+            "virtualSize",
+            "memory",
+            "packages",
+            "additions",
+            "notBrought",
+            "baseFromCache",
+            "stages",
+            "provenance",
+        }
+    ),
+}
+"""UForge's type -> our keys in it."""
+
+OURS = frozenset({"xsiType"})
+"""Keys that any object may have: `xsiType` names the concrete type where the declared one is abstract or has derived ones."""
