@@ -79,9 +79,9 @@ def lab_down(name: str, *, image: bool = False) -> None:
 
 
 def lab_drift(target: str, seed: int, count: int) -> dict[str, Any]:
-    """Change a live system of the lab at random, and tell exactly how. Raises as `emulator.lab.driftshell.shell_of`, `StepFailed`."""
-    from emulator.lab.drift import drift
-    from emulator.lab.driftshell import shell_of
+    """Change a live system of the lab at random, and tell exactly how. Raises as `emulator.lab.drift.shell.shell_of`, `StepFailed`."""
+    from emulator.lab.drift.generate import drift
+    from emulator.lab.drift.shell import shell_of
 
     return drift(shell_of(target), target, seed, count).told()
 

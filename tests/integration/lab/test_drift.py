@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from support import truth
 
-from emulator.lab.drift import Drift, drift
-from emulator.lab.driftkinds import KINDS
-from emulator.lab.driftshell import shell_of
+from emulator.lab.drift.generate import drift
+from emulator.lab.drift.kinds import KINDS
+from emulator.lab.drift.record import Drift
+from emulator.lab.drift.shell import shell_of
 from emulator.lab.lab import lab_down, lab_up
 from scanner.comparison import Comparison
 from scanner.errors import NotFound, UserError

@@ -9,7 +9,8 @@ import pytest
 
 from cli.main import run
 from emulator import local
-from emulator.lab.drift import Drift, Effect, Mutation, drift
+from emulator.lab.drift.generate import drift
+from emulator.lab.drift.record import Drift, Effect, Mutation
 
 
 def listing(*rows: tuple[str, str, str, int, int]) -> bytes:

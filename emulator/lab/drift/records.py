@@ -6,8 +6,8 @@ else happens to it.
 
 from __future__ import annotations
 
-from emulator.lab.drift import Effect, Mutation
-from emulator.lab.driftplan import Kind, Plan, changed, mutation, quoted
+from emulator.lab.drift.plan import Kind, Plan, changed, mutation, quoted
+from emulator.lab.drift.record import Effect, Mutation
 
 STATUS, EXTENDED = "/var/lib/dpkg/status", "/var/lib/apt/extended_states"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from emulator.lab.drift import Mutation
-from emulator.lab.driftplan import Kind, Plan, came_or_went, changed, mutation, parent, quoted
-from emulator.lab.driftsurvey import Path
+from emulator.lab.drift.plan import Kind, Plan, came_or_went, changed, mutation, parent, quoted
+from emulator.lab.drift.record import Mutation
+from emulator.lab.drift.survey import Path
 
 ODD = (
     b"caf\xe9", b"\xff\xfe", b"two\nlines", b'"quoted"', b"it's", b"-rf", b" blank ", b"*", b"back\\slash", b"tab\t", b".hidden",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from emulator.lab.drift import Shell
+from emulator.lab.drift.record import Shell
 
 AREAS = ("/etc", "/usr/share/doc", "/usr/share/man", "/usr/share/zoneinfo", "/usr/share/bash-completion", "/usr/share/nginx", "/usr/local", "/srv", "/opt", "/home", "/root", "/var/www")
 """Where mutations happen: the system goes on working."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from emulator.lab.drift import Mutation
-from emulator.lab.driftplan import Kind, Plan, changed, mutation, quoted
+from emulator.lab.drift.plan import Kind, Plan, changed, mutation, quoted
+from emulator.lab.drift.record import Mutation
 
 
 def append(plan: Plan, kind: str) -> Mutation | None:

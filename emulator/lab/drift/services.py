@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from emulator.lab.drift import Effect, Mutation
-from emulator.lab.driftplan import Kind, Plan, came_or_went, changed, mutation, quoted
-from emulator.lab.driftsurvey import Unit
+from emulator.lab.drift.plan import Kind, Plan, came_or_went, changed, mutation, quoted
+from emulator.lab.drift.record import Effect, Mutation
+from emulator.lab.drift.survey import Unit
 
 CONFIG = "/etc/systemd/system"
 WANTS = f"{CONFIG}/multi-user.target.wants"

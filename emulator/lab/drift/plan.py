@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from emulator.lab.drift import PRESENCE, Effect, Mutation
-from emulator.lab.driftsurvey import Path, Survey
+from emulator.lab.drift.record import PRESENCE, Effect, Mutation
+from emulator.lab.drift.survey import Path, Survey
 
 T = TypeVar("T")
 LARGEST = 1 << 20

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from emulator.lab.drift import Mutation
-from emulator.lab.driftplan import Kind, Plan, changed, mutation, quoted
-from emulator.lab.driftsurvey import Path
+from emulator.lab.drift.plan import Kind, Plan, changed, mutation, quoted
+from emulator.lab.drift.record import Mutation
+from emulator.lab.drift.survey import Path
 
 MODES = (0o600, 0o640, 0o755, 0o777, 0o4755, 0o2755, 0o444)
 FOLDER_MODES = (0o700, 0o750, 0o777, 0o1777, 0o2775)

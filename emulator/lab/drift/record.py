@@ -1,8 +1,7 @@
-"""Known changes of a live system, to hold a scanner against: which they are is a matter of the seed alone, what they do is written down."""
+"""What a drift wrote down: each change, and what it makes of each path or row."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,25 +63,3 @@ class Drift:
 def _alone(fields: Iterable[str]) -> tuple[str, ...]:
     """What comes or goes has no other differences."""
     return (PRESENCE,) if PRESENCE in fields else tuple(sorted(fields))
-
-
-def drift(shell: Shell, target: str, seed: int, count: int) -> Drift:
-    """Make `count` random mutations, of as many kinds as the system offers; fewer when it offers no more. Raises `StepFailed`."""
-    from emulator.lab.driftkinds import KINDS
-    from emulator.lab.driftplan import Plan
-    from emulator.lab.driftsurvey import survey
-
-    plan = Plan(survey(shell), random.Random(seed), seed)
-    made: list[Mutation] = []
-    names: list[str] = []
-    fruitless = 0
-    while len(made) < count and fruitless < 2 * len(KINDS):
-        if not names:
-            names = sorted(KINDS)
-            plan.random.shuffle(names)
-        kind = names.pop()
-        mutation = KINDS[kind](plan, kind)
-        fruitless = fruitless + 1 if mutation is None else 0
-        made += [mutation] if mutation else []
-    shell(b"set -e\n" + b"".join(mutation.script + b"\n" for mutation in made))
-    return Drift(target, seed, made)

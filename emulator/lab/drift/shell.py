@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.lab.container import find_container
-from emulator.lab.drift import Shell
+from emulator.lab.drift.record import Shell
 from emulator.lab.engine import docker_engine
 from scanner.errors import NotFound, UserError
 from scanner.host.run import run
