@@ -64,6 +64,9 @@ def make_app(service: Service) -> FastAPI:
 def _include(app: FastAPI) -> None:
     """Every resource; importing them takes about as long as the half of the start-up."""
     from emulator.control import routes as control
+    from emulator.resources.appliances import archives
+    from emulator.resources.appliances import builds as appliance_builds
+    from emulator.resources.appliances import routes as appliances
     from emulator.resources.images import routes as images
     from emulator.resources.jobs import routes as jobs
     from emulator.resources.scans import builds, compare, explain, reports
@@ -71,7 +74,7 @@ def _include(app: FastAPI) -> None:
     from emulator.resources.targets import routes as targets
     from emulator.resources.users import routes as users
 
-    for module in (users, scans, reports, compare, explain, builds, images):
+    for module in (users, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds):
         app.include_router(module.router, prefix="/api")
     for module in (control, jobs, targets):
         app.include_router(module.router, prefix="/_forgelet")

@@ -6,6 +6,7 @@ cache/                 outlives everything but `reset?cache=true`
 scans/ID/              one report: head.json, files.ndjson.zst, overlay.tar.zst …
 templates/ID/          one template: files/ (as in its archive) and scan/, hard links to the scan that it comes from
 exports/ID/            one export of a template: archive.tar.gz
+uploads/               archives that wait for their import
 images/ID/             one image: image.json, disks, verifications/JOB.json
 jobs/ID/               log, outcome.json, work/ (only while the job runs)
 """
@@ -44,6 +45,10 @@ class Folders:
     def export(self, export_id: int) -> Path:
         return self.data / "exports" / str(export_id)
 
+    def upload(self, import_id: int) -> Path:
+        """Where the archive of an import waits for its job."""
+        return self.data / "uploads" / f"{import_id}.tar.gz"
+
     def image(self, image_id: int) -> Path:
         return self.data / "images" / str(image_id)
 
@@ -65,7 +70,7 @@ class Folders:
     def make(self) -> None:
         """Make what is missing, readable by the owner only: overlays hold password hashes and keys."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("cache", "scans", "templates", "exports", "images", "jobs"):
+        for name in ("cache", "scans", "templates", "exports", "uploads", "images", "jobs"):
             (self.data / name).mkdir(exist_ok=True, mode=0o700)
 
     def discard(self, folder: Path) -> None:
@@ -74,6 +79,6 @@ class Folders:
 
     def empty(self, *, cache: bool = False) -> None:
         """Remove the contents of scans, templates, exports, images and jobs, and of the cache when asked."""
-        for name in ("scans", "templates", "exports", "images", "jobs", *(["cache"] if cache else [])):
+        for name in ("scans", "templates", "exports", "uploads", "images", "jobs", *(["cache"] if cache else [])):
             shutil.rmtree(self.data / name, ignore_errors=True)
         self.make()

@@ -20,10 +20,10 @@ class State(StrEnum):
 
 ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 
-RESOURCE = {"scan": "scan", "build": "dib", "verify": "vm"}
+RESOURCE = {"scan": "scan", "build": "dib", "verify": "vm", "export": "archive", "import": "archive", "scan-import": "archive"}
 """Kind of job -> the scarce thing that it holds while it runs."""
 
-CAPACITY = {"scan": 2, "dib": 1, "vm": 1}
+CAPACITY = {"scan": 2, "dib": 1, "vm": 1, "archive": 2}
 """How many jobs may hold a scarce thing at once."""
 
 
@@ -56,9 +56,20 @@ def again(kind: str, arguments: dict[str, Any]) -> str:
         overlay = (" --overlay" if arguments.get("overlay") else "") + (" --redact" if arguments.get("redact") else "")
         overlay += " --volumes" if arguments.get("volumes") else ""
         return f"forgelet scan run {where} --name '{arguments['name']}'{overlay}"
+    if kind in _TEMPLATES:
+        return _TEMPLATES[kind].format(**arguments)
+    if kind == "build" and "appliance" in arguments:
+        return f"forgelet template build --id {arguments['appliance']} --file FILE"
     if kind == "build":
         return f"forgelet scan build --id {arguments['scan']} --file FILE"
     return f"forgelet image verify --id {arguments['image']}{_probes(arguments.get('probes', ()))}"
+
+
+_TEMPLATES = {
+    "export": "forgelet template export --id {appliance}",
+    "import": "forgelet template import --file ARCHIVE",
+    "scan-import": "forgelet scan import --id {scan} --name '{name}' --version '{version}'",
+}
 
 
 def _where(target: str) -> str:

@@ -37,8 +37,15 @@ def publish(folders: Folders, job: Job) -> None:
         place.parent.mkdir(exist_ok=True)
         (result / "fidelity.json").rename(place)
     else:
-        place = folders.scan(job.arguments["scan"]) if job.kind == "scan" else folders.image(job.arguments["image"])
-        result.rename(place)
+        result.rename(_place(folders, job))
+
+
+def _place(folders: Folders, job: Job) -> Path:
+    if job.kind in ("import", "scan-import"):
+        return folders.template(job.arguments["appliance"])
+    if job.kind == "export":
+        return folders.export(job.arguments["export"])
+    return folders.scan(job.arguments["scan"]) if job.kind == "scan" else folders.image(job.arguments["image"])
 
 
 def give_back(work: Path) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import Session
 
 from emulator.folders import Folders
+from emulator.jobs import templates
 from emulator.jobs.outcome import Outcome, done
 from emulator.resources.jobs.tables import Job
 from emulator.resources.scans.tables import ScannedInstance
@@ -147,4 +148,11 @@ def verify(todo: Assignment) -> Outcome:
     return done(f"{fidelity.unexplained} unexplained differences", exit_code=4)
 
 
-TASKS: Mapping[str, Task] = {"scan": scan, "build": build, "verify": verify}
+TASKS: Mapping[str, Task] = {
+    "scan": scan,
+    "build": build,
+    "verify": verify,
+    "export": templates.export,
+    "import": templates.read,
+    "scan-import": templates.from_scan,
+}

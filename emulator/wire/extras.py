@@ -10,6 +10,10 @@ EXTRAS: dict[str, frozenset[str]] = {
     "UForgeError": frozenset({"code", "hint", "problems", "exitCode"}),
     "Distribution": frozenset({"realName", "realArch"}),
     "Scan": frozenset({"jobId", "target", "exclude", "exitCode"}),
+    "Appliance": frozenset({"fromScan"}),
+    "ApplianceExport": frozenset({"jobId"}),
+    "ApplianceImport": frozenset({"jobId"}),
+    "ScanImport": frozenset({"jobId"}),
     "Image": frozenset(
         {
             "jobId",

@@ -1,0 +1,154 @@
+"""Images of templates: rows 54 to 58 of the call table. What an image is once it is asked for is in `emulator/resources/images/`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict
+
+from emulator.errors import Conflict
+from emulator.jobs import ledger
+from emulator.resources.appliances import service as templates
+from emulator.resources.appliances.tables import Appliance
+from emulator.resources.images import service as images
+from emulator.resources.images.tables import Image
+from emulator.resources.status import op_status
+from emulator.resources.users.tables import User
+from emulator.service import Service, TheOwner, TheService
+from emulator.storage import stamp
+from emulator.wire.answer import answer, collection, nothing
+from emulator.wire.body import body
+from emulator.wire.query import parse
+from scanner.errors import UserError
+
+if TYPE_CHECKING:
+    from builders.spec import BuilderSpec
+
+router = APIRouter(prefix="/users/{uid}/appliances/{aid}")
+MEMORY = 1024
+"""MiB; OpenStack formats are asked for without it."""
+
+
+class BuildRequest(BaseModel):
+    """A builder file, as the user wrote it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fileName: str
+    text: str
+    simulated: bool = False
+
+
+def found(aid: int, iid: int, here: TheService, owner: TheOwner) -> images.Found:
+    """The image in the path. Raises `NotFound`."""
+    with here.database.read() as session:
+        return images.find(session, owner, iid, appliance_id=aid)
+
+
+TheImage = Annotated[images.Found, Depends(found)]
+
+
+@router.post("/images")
+def create(aid: int, asked: Annotated[dict[str, Any], Depends(body("image"))], here: TheService, owner: TheOwner) -> Response:
+    """One image, queued."""
+    made = begin(here, owner, aid, [_spec(here, owner, aid, asked)], simulated=bool(asked.get("simulated")))
+    return answer("image", images.tell(here.folders, owner, made[0]), 201)
+
+
+@router.post("/builds")
+def create_from_file(aid: int, asked: BuildRequest, here: TheService, owner: TheOwner) -> Response:
+    """images, queued in the order of the file."""
+    made = begin(here, owner, aid, here.rooms.specs(asked.text, asked.fileName), simulated=asked.simulated, name=asked.fileName)
+    return collection("images", "image", [images.tell(here.folders, owner, one) for one in made], 201)
+
+
+@router.get("/images")
+def index(aid: int, here: TheService, owner: TheOwner, query: str | None = None) -> Response:
+    wanted = parse(query)
+    with here.database.read() as session:
+        templates.find(session, owner, aid)
+        members = images.images(session, owner, appliance_id=aid)
+    told = [images.tell(here.folders, owner, one) for one in members]
+    return collection("images", "image", [one for one in told if wanted.keeps(one)])
+
+
+@router.get("/images/{iid}")
+def show(here: TheService, owner: TheOwner, image: TheImage) -> Response:
+    return answer("image", images.tell(here.folders, owner, image))
+
+
+@router.get("/images/{iid}/status")
+def status(image: TheImage) -> Response:
+    return answer("status", op_status(image[2]))
+
+
+@router.delete("/images/{iid}/status")
+def cancel(here: TheService, image: TheImage) -> Response:
+    """Stop the build."""
+    images.cancel(here, image)
+    return nothing()
+
+
+@router.delete("/images/{iid}")
+def delete(here: TheService, image: TheImage) -> Response:
+    images.remove(here, image)
+    return nothing()
+
+
+def _spec(here: Service, user: User, aid: int, asked: dict[str, Any]) -> BuilderSpec:
+    """What the client asks for. Raises `UserError` for a format that cannot be built."""
+    from builders.spec import DISK_SIZES, TYPES, BuilderSpec
+
+    with here.database.read() as session:
+        default = templates.install_profile(user, templates.find(session, user, aid))["diskSize"]
+    kind = str((asked.get("targetFormat") or {}).get("name") or "")
+    if kind.lower() not in TYPES:
+        raise UserError(f"an image of the format '{kind}' cannot be built", hint="formats that can be built: " + ", ".join(TYPES))
+    profile = asked.get("installProfile") or {}
+    disk, memory = int(profile.get("diskSize") or default), int(profile.get("memorySize") or MEMORY)
+    if not DISK_SIZES[0] <= disk <= DISK_SIZES[1]:
+        raise UserError(f"diskSize: {disk} is not from {DISK_SIZES[0]} to {DISK_SIZES[1]} MiB")
+    # Without a file there is no line to name.
+    return BuilderSpec(kind, disk, memory, (TYPES[kind.lower()],))
+
+
+def begin(here: Service, user: User, appliance_id: int, specs: list[BuilderSpec], *, simulated: bool = False, name: str = "request") -> list[images.Found]:
+    """Check everything, then queue one build per builder. Raises `UserError`; then nothing was started."""
+    from builders.stack import parse_document
+
+    with here.database.read() as session:
+        appliance = templates.find(session, user, appliance_id)
+    parse_document(appliance.stack)
+    _check(here, appliance, specs, name)
+    with here.database.write() as session:
+        assert user.id is not None
+        if session.get(Appliance, appliance_id) is None:
+            raise Conflict(f"template {appliance_id} was deleted meanwhile")
+        made: list[images.Found] = []
+        for spec in specs:
+            asked = dataclasses.asdict(spec)
+            job = ledger.create(session, user.id, "build", "", {})
+            assert job.id is not None
+            title = str(spec.publishing.get("imageName") or appliance.name)
+            sizes = {"disk_size": spec.disk_size, "memory": spec.memory}
+            image = Image(user_id=user.id, appliance_id=appliance.id, name=title, type=spec.type, spec=asked, job_id=job.id, created=stamp.now(), **sizes)
+            session.add(image)
+            session.flush()
+            job.subject = images.image_uri(user, appliance, image)
+            job.arguments = {"image": image.id, "appliance": appliance.id, "spec": asked, "simulated": simulated}
+            made.append((image, appliance, job))
+    here.queue.submit()
+    return made
+
+
+def _check(here: Service, appliance: Appliance, specs: list[BuilderSpec], name: str) -> None:
+    from scanner.report import Report
+
+    assert appliance.id is not None
+    if not appliance.scanned:
+        return
+    report = Report(here.folders.template(appliance.id) / "scan")
+    for kind in dict.fromkeys(spec.type for spec in specs):
+        here.rooms.platform(kind).check(report, [spec for spec in specs if spec.type == kind], name)
