@@ -19,6 +19,9 @@ from scanner.host.mirrors import debian_mirrors
 from scanner.host.run import run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+PRIORITIES = ("required", "important", "standard")
+"""Debian policy 2.5, the highest first."""
+
 FRESH = 3600.0
 """Seconds for which downloaded lists are good enough."""
 
@@ -87,6 +90,16 @@ class Archive:
         for path in (self.folder / "lists").glob("*_Packages"):
             found.update(_stanza_ids(path))
         return found
+
+    def standard(self, priority: str) -> list[str]:
+        """Names of the packages that every machine of the release has: the essential ones, and those of at least that priority."""
+        chosen = PRIORITIES[: PRIORITIES.index(priority) + 1]
+        found: set[str] = set()
+        for path in (self.folder / "lists").glob("*_Packages"):
+            for fields in parse_stanzas(path.read_text(encoding="utf-8", errors="replace")):
+                if fields.get("Essential") == "yes" or fields.get("Priority") in chosen:
+                    found.add(fields["Package"])
+        return sorted(found)
 
     def resolve(self, wanted: Iterable[PackageId], extra: Iterable[str]) -> list[PackageId]:
         """What installing exactly `wanted` and the packages named in `extra` brings in all, recommendations left out.

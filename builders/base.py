@@ -56,7 +56,8 @@ def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress
     wanted = [package.id for package in plan.packages if package.verdict is Verdict.ARCHIVE]
     outside = [package.id for package in plan.packages if package.verdict is Verdict.REPACK]
     packed = _repacked(outside, scan, work)
-    extra = [addition.item for addition in plan.additions] + _depends(fields for _, fields in packed.values())
+    asked = {word.partition("=")[0].partition(":")[0] for word in plan.wanted}
+    extra = plan.wanted + [addition.item for addition in plan.additions if addition.item not in asked] + _depends(fields for _, fields in packed.values())
     present = {package.name for package in wanted} | {package.name for package in outside}
     resolved = archive.resolve(wanted, [name for name in dict.fromkeys(extra) if name not in present])
     progress.log(f"{len(resolved)} packages from the archive, {len(packed)} packed again from the source's files")

@@ -84,6 +84,8 @@ class BuildPlan(BaseModel):
     timezone: str
     packages: list[PlannedPackage]
     additions: list[Addition]
+    wanted: list[str] = Field(default_factory=list)
+    """Packages that a template asks for, in apt's words (`name`, `name=version`)."""
     users: list[User]
     groups: list[Group]
     overlay: bool

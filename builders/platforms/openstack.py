@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,37 +34,57 @@ class Openstack:
 
     def build(self, scan: Path, spec: BuilderSpec, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
         """See `Platform.build`. Stages: `plan`, `base`, `last-pass`, `convert`, `check`."""
-        clock = Stages(progress)
-        with clock.stage("plan", 2, "Planning"):
-            plan = plans.make_plan(Report(scan), spec, cache)
-            (into / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
-        with clock.stage("base", 8, "Preparing the base disk"):
-            base = base_for(plan, scan, work, cache, progress)
-        with clock.stage("last-pass", 70, "Applying the overlay"):
-            disk = work / "disk.raw"
-            run(["cp", "--sparse=always", "--reflink=auto", str(base.disk), str(disk)], root=True)
-            outcome = last_pass(disk, scan, into / "plan.json", base, plan, work)
-            check_file_system(disk)
-            progress.log(f"last pass: {json.dumps(outcome)}")
-        with clock.stage("convert", 82, "Writing the image"):
-            files = [convert(disk, format, into) for format in plan.formats]
-            disk.unlink()
-        with clock.stage("check", 94, "Checking the image"):
-            for file in files:
-                check_image(into / file.name, file.format, plan.disk_size * 2**20, work / f"check-{file.format}")
-        image = Image(
-            files=files,
-            virtual_size=plan.disk_size * 2**20,
-            memory=plan.memory,
-            packages=len(base.installed),
-            additions=_additions(plan, base),
-            not_brought=plan.not_brought,
-            base_from_cache=base.cached,
-            stages=clock.seconds,
-            provenance=_provenance(Report(scan), plan, base, outcome),
-        )
-        image.save(into)
-        return image
+        return make(Making(scan, lambda: plans.make_plan(Report(scan), spec, cache)), into, work, cache, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What an image is made of."""
+
+    scan: Path | None
+    plan: Callable[[], BuildPlan]
+    finish: Callable[[Path, Base], None] | None = None
+    """Called with the disk and its base when the last pass is over."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def make(making: Making, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
+    """The image, in folder `into`. Raises `BuildFailed`, `MissingTool`, `Cancelled`."""
+    clock = Stages(progress)
+    outcome: dict[str, Any] = {}
+    with clock.stage("plan", 2, "Planning"):
+        plan = making.plan()
+        (into / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
+    with clock.stage("base", 8, "Preparing the base disk"):
+        base = base_for(plan, making.scan or work, work, cache, progress)
+    with clock.stage("last-pass", 70, "Applying the overlay"):
+        disk = work / "disk.raw"
+        run(["cp", "--sparse=always", "--reflink=auto", str(base.disk), str(disk)], root=True)
+        if making.scan is not None:
+            outcome = last_pass(disk, making.scan, into / "plan.json", base, plan, work)
+        if making.finish is not None:
+            making.finish(disk, base)
+        check_file_system(disk)
+        progress.log(f"last pass: {json.dumps(outcome)}")
+    with clock.stage("convert", 82, "Writing the image"):
+        files = [convert(disk, format, into) for format in plan.formats]
+        disk.unlink()
+    with clock.stage("check", 94, "Checking the image"):
+        for file in files:
+            check_image(into / file.name, file.format, plan.disk_size * 2**20, work / f"check-{file.format}")
+    image = Image(
+        files=files,
+        virtual_size=plan.disk_size * 2**20,
+        memory=plan.memory,
+        packages=len(base.installed),
+        additions=_additions(plan, base),
+        not_brought=plan.not_brought,
+        base_from_cache=base.cached,
+        stages=clock.seconds,
+        provenance={**_provenance(making.scan, plan, base, outcome), **making.provenance},
+    )
+    image.save(into)
+    return image
 
 
 def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPlan, work: Path) -> dict[str, Any]:
@@ -73,7 +94,7 @@ def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPl
         job_file = work / "last-pass.json"
         job_file.write_text(json.dumps(asdict(job)))
         try:
-            done = run([sys.executable, "-m", "builders.lastpass", str(job_file)], root=True, env=_own_path())
+            done = run([sys.executable, "-m", "builders.lastpass", str(job_file)], root=True, env=own_path())
         except CommandFailed as error:
             full = "No space left on device" in error.stderr
             hint = "set a larger diskSize" if full else "forgelet job log ID shows the whole story"
@@ -82,7 +103,8 @@ def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPl
     return result
 
 
-def _own_path() -> dict[str, str]:
+def own_path() -> dict[str, str]:
+    """The environment in which a root process finds our modules."""
     return {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
@@ -99,11 +121,10 @@ def _additions(plan: BuildPlan, base: Base) -> list[Addition]:
     return [*plan.additions, *pulled]
 
 
-def _provenance(report: Report, plan: BuildPlan, base: Base, outcome: dict[str, Any]) -> dict[str, Any]:
+def _provenance(scan: Path | None, plan: BuildPlan, base: Base, outcome: dict[str, Any]) -> dict[str, Any]:
+    head = Report(scan).head if scan is not None else None
     return {
-        "source": report.head.target,
-        "scan_digest": report.head.digest,
-        "scanned": report.head.created,
+        **({"source": head.target, "scan_digest": head.digest, "scanned": head.created} if head else {}),
         "codename": plan.codename,
         "base": base.key,
         "last_pass": outcome,

@@ -124,6 +124,8 @@ def build(todo: Assignment) -> Outcome:
     from emulator.rooms import platform
 
     spec = BuilderSpec(**{**todo.arguments["spec"], "formats": tuple(todo.arguments["spec"]["formats"])})
+    if "appliance" in todo.arguments:
+        return templates.build(todo, spec)
     report = todo.folders.scan(todo.arguments["scan"])
     platform(spec.type).build(report, spec, todo.result, todo.work, todo.folders.cache, todo.progress)
     return done("Done, created")

@@ -13,6 +13,7 @@ from emulator.storage import stamp
 from scanner.errors import UserError
 
 if TYPE_CHECKING:
+    from builders.spec import BuilderSpec
     from builders.stack import Stack
     from builders.template import Template
     from emulator.jobs.tasks import Assignment
@@ -62,6 +63,20 @@ def from_scan(todo: Assignment) -> Outcome:
     stack = make(todo.folders.scan(todo.arguments["scan"]), todo.result, todo.arguments["name"], todo.arguments["version"])
     _fill(todo, stack)
     return done("Imported")
+
+
+def build(todo: Assignment, spec: BuilderSpec) -> Outcome:
+    """Build the image that `arguments.spec` asks for from the template; only its plan when it is simulated."""
+    from builders.templated import build_template, rehearse
+
+    template = held(todo)
+    if todo.arguments.get("simulated"):
+        todo.progress.stage("plan", "Planning")
+        plan = rehearse(template, spec, todo.folders.cache)
+        (todo.result / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
+        return done("Done, simulated")
+    build_template(template, spec, todo.result, todo.work, todo.folders.cache, todo.progress)
+    return done("Done, created")
 
 
 def _fill(todo: Assignment, stack: Stack, *, force: bool = False) -> None:
