@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from emulator.lab.drift.kinds import KINDS
 from emulator.lab.drift.plan import Plan
 from emulator.lab.drift.record import Drift, Mutation, Shell
-from emulator.lab.drift.survey import survey
+from emulator.lab.drift.survey import AREAS, survey
 
 
-def drift(shell: Shell, target: str, seed: int, count: int) -> Drift:
-    """Make `count` random mutations, of as many kinds as the system offers; fewer when it offers no more. Raises `StepFailed`."""
-    plan = Plan(survey(shell), random.Random(seed), seed)
+def drift(shell: Shell, target: str, seed: int, count: int, areas: Sequence[str] = AREAS) -> Drift:
+    """Make `count` random mutations below `areas`, of as many kinds as the system offers; fewer when it offers no more.
+
+    Records (accounts, packages, services) are where the system has them. Raises `StepFailed`.
+    """
+    plan = Plan(survey(shell, areas), random.Random(seed), seed)
     made: list[Mutation] = []
     names: list[str] = []
     fruitless = 0

@@ -1,4 +1,4 @@
-"""Mutations of what the system writes down: accounts, and what dpkg and apt remember of packages.
+"""Mutations of what the system writes down: accounts, and what dpkg, apt, rpm and dnf remember of packages.
 
 Records are edited in place, and every edit makes its file longer: so the file itself is changed in size, contents and time, whatever
 else happens to it.
@@ -10,6 +10,7 @@ from emulator.lab.drift.plan import Kind, Plan, changed, mutation, quoted
 from emulator.lab.drift.record import Effect, Mutation
 
 STATUS, EXTENDED = "/var/lib/dpkg/status", "/var/lib/apt/extended_states"
+RPMDB, LOCKS = "/var/lib/rpm/rpmdb.sqlite", "/etc/dnf/plugins/versionlock.list"
 
 
 def _longer(*paths: str) -> list[Effect]:
@@ -102,7 +103,9 @@ def change_version(plan: Plan, kind: str) -> Mutation | None:
     return mutation(kind, found[0], script, Effect("packages", ":".join(found), ("version",)), _longer(STATUS))
 
 
-def add_package(plan: Plan, kind: str) -> Mutation:
+def add_package(plan: Plan, kind: str) -> Mutation | None:
+    if not plan.survey.packages:
+        return None
     name = f"drift-{plan.number()}"
     text = f"\nPackage: {name}\nStatus: install ok installed\nMaintainer: Drift <drift@localhost>\nArchitecture: all\nVersion: 1.0\nDescription: drift\n\n"
     return mutation(kind, name, _add(STATUS, text), Effect("packages", f"{name}:all", ("presence",)), _longer(STATUS))
@@ -118,6 +121,44 @@ def mark_auto(plan: Plan, kind: str) -> Mutation | None:
     return mutation(kind, found[0], _add(EXTENDED, text), Effect("packages", ":".join(found), ("auto",)), _longer(EXTENDED))
 
 
+def _rpm(plan: Plan, what: str) -> tuple[str, str] | None:
+    found = plan.one_of(one for one in plan.survey.rpms if plan.free(f"{what} {one[0]}"))
+    if found:
+        plan.take(f"{what} {found[0]}")
+    return found
+
+
+def forget_rpm(plan: Plan, kind: str) -> Mutation | None:
+    """rpm knows it no more, its files stay. What a row leaves in SQLite's file is free pages: the file keeps its size."""
+    found = _rpm(plan, "lock")
+    if found is None:
+        return None
+    script = (
+        b"cp -r /var/lib/rpm /tmp/.drift-rpm; rpm --dbpath /tmp/.drift-rpm -e --justdb --nodeps --noscripts --notriggers " + quoted(found[0]) + b"\n"
+        b"cat /tmp/.drift-rpm/rpmdb.sqlite > " + quoted(RPMDB) + b"; rm -r /tmp/.drift-rpm"
+    )
+    return mutation(kind, found[0], script, Effect("packages", ":".join(found), ("presence",)), changed(RPMDB, "sha256", "mtime"))
+
+
+def lock_rpm(plan: Plan, kind: str) -> Mutation | None:
+    """As dnf's versionlock writes it."""
+    found = _rpm(plan, "lock") if LOCKS in plan.survey.paths else None
+    if found is None:
+        return None
+    plan.take(LOCKS)
+    return mutation(kind, found[0], _add(LOCKS, f"{found[0]}\n"), Effect("packages", ":".join(found), ("hold",)), _longer(LOCKS))
+
+
+DPKG: dict[str, Kind] = {
+    "package-hold": hold,
+    "package-version": change_version,
+    "package-added": add_package,
+    "package-auto": mark_auto,
+}
+RPM: dict[str, Kind] = {
+    "rpm-forgotten": forget_rpm,
+    "rpm-locked": lock_rpm,
+}
 KINDS: dict[str, Kind] = {
     "user-added": add_user,
     "group-added": add_group,
@@ -125,8 +166,6 @@ KINDS: dict[str, Kind] = {
     "user-home": change_home,
     "user-password": set_password,
     "group-member": add_member,
-    "package-hold": hold,
-    "package-version": change_version,
-    "package-added": add_package,
-    "package-auto": mark_auto,
+    **DPKG,
+    **RPM,
 }

@@ -1,10 +1,10 @@
-"""What a live system offers to be changed: established by its own tools (find, getfattr, dpkg's files), not by the scanner."""
+"""What a live system offers to be changed: established by its own tools (find, getfattr, dpkg's files, rpm), not by the scanner."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from emulator.lab.drift.record import Shell
@@ -65,24 +65,25 @@ class Survey:
     shadow: list[list[str]] = field(default_factory=list)
     group: list[list[str]] = field(default_factory=list)
     packages: list[tuple[str, str, str]] = field(default_factory=list)
-    """Name, architecture, selection (`install`, `hold`) of installed packages."""
+    """Name, architecture, selection (`install`, `hold`) of packages that dpkg knows."""
+    rpms: list[tuple[str, str]] = field(default_factory=list)
+    """Name and architecture of packages that rpm knows, in a database that can be edited."""
     auto: set[str] = field(default_factory=set)
     tools: set[str] = field(default_factory=set)
 
 
-def survey(shell: Shell) -> Survey:
-    """Look around. Raises `StepFailed`."""
+def survey(shell: Shell, areas: Sequence[str] = AREAS) -> Survey:
+    """Look around in folders. Raises `StepFailed`."""
     found = Survey()
-    _paths(found, shell(f"find {' '.join(AREAS)} -xdev -printf '{_FIND}' 2>/dev/null || true".encode()))
-    lists = shell(b"cat /var/lib/dpkg/info/*.list")
-    found.owned = {_merged(line) for line in _lines(lists)}
-    found.conffiles = set(_lines(shell(b"cat /var/lib/dpkg/info/*.conffiles")))
-    said = shell(f"getfattr -hR -m - --absolute-names {' '.join(AREAS)} 2>/dev/null || true".encode())
+    where = " ".join(areas)
+    _paths(found, shell(f"find {where} -xdev -printf '{_FIND}' 2>/dev/null || true".encode()))
+    said = shell(f"getfattr -hR -m - --absolute-names {where} 2>/dev/null || true".encode())
     found.attributed = {_unescaped(line[8:]) for line in said.split(b"\n") if line.startswith(b"# file: ")}
-    found.attributed |= set(_flagged(shell(f"lsattr -R {' '.join(AREAS)} 2>/dev/null || true".encode())))
+    found.attributed |= set(_flagged(shell(f"lsattr -R {where} 2>/dev/null || true".encode())))
     _services(found, shell)
     _accounts(found, shell)
-    _packages(found, shell)
+    _dpkg(found, shell)
+    _rpm(found, shell)
     tools = shell(f"for tool in {' '.join(_TOOLS)}; do command -v $tool || true; done".encode())
     found.tools = {path.rpartition("/")[2] for path in _lines(tools)}
     return found
@@ -118,7 +119,7 @@ def _paths(found: Survey, raw: bytes) -> None:
 
 
 def _services(found: Survey, shell: Shell) -> None:
-    found.links = sorted(_lines(shell(b"find /etc/systemd/system -type l")))
+    found.links = sorted(_lines(shell(b"find /etc/systemd/system -type l 2>/dev/null || true")))
     words = shell(_CAT).split(b"\0")[:-1]
     for path, content in zip(words[::2], words[1::2], strict=True):
         name, text = os.fsdecode(path).rpartition("/")[2], content.decode(errors="replace")
@@ -135,11 +136,22 @@ def _table(raw: bytes) -> list[list[str]]:
     return [line.split(":") for line in _lines(raw)]
 
 
-def _packages(found: Survey, shell: Shell) -> None:
-    said = shell(rb"dpkg-query -W -f '${Package} ${Architecture} ${db:Status-Want} ${db:Status-Status}\n'")
+def _dpkg(found: Survey, shell: Shell) -> None:
+    said = shell(rb"dpkg-query -W -f '${Package} ${Architecture} ${db:Status-Want} ${db:Status-Status}\n' 2>/dev/null || true")
     rows = (line.split(" ") for line in _lines(said))
     found.packages = sorted((name, arch, want) for name, arch, want, status in rows if status == "installed")
     found.auto = set(_field(_lines(shell(b"cat /var/lib/apt/extended_states 2>/dev/null || true")), "Package: "))
+    found.owned |= {_merged(line) for line in _lines(shell(b"cat /var/lib/dpkg/info/*.list 2>/dev/null || true"))}
+    found.conffiles |= set(_lines(shell(b"cat /var/lib/dpkg/info/*.conffiles 2>/dev/null || true")))
+
+
+def _rpm(found: Survey, shell: Shell) -> None:
+    # From a copy: rpm writes into its database's folder even when it is only asked.
+    ask = b"[ -f /var/lib/rpm/rpmdb.sqlite ] || exit 0; cp -r /var/lib/rpm /tmp/.drift-rpm; rpm --dbpath /tmp/.drift-rpm -qa %s; rm -r /tmp/.drift-rpm"
+    rows = (line.split(" ") for line in _lines(shell(ask % rb"--qf '%{NAME} %{ARCH}\n'")))
+    found.rpms = sorted((name, arch) for name, arch in rows if not name.startswith("gpg-pubkey"))
+    found.owned |= {line for line in _lines(shell(ask % b"--list")) if line.startswith("/")}
+    found.conffiles |= {line for line in _lines(shell(ask % b"--configfiles")) if line.startswith("/")}
 
 
 def _field(lines: Iterable[str], name: str) -> Iterable[str]:

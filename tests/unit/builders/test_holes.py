@@ -8,26 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.holes import data_ranges
 
 from builders import holes
 from builders.holes import gaps
 
 BLOCK = 4096
 MIB = 2**20
-
-
-def data_ranges(place: Path) -> list[tuple[int, int]]:
-    """Start and end of each data range, as the kernel tells them."""
-    found, end, size = [], 0, place.stat().st_size
-    with place.open("rb") as file:
-        while end < size:
-            try:
-                start = os.lseek(file.fileno(), end, os.SEEK_DATA)
-            except OSError:
-                break
-            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
-            found.append((start, end))
-    return found
 
 
 def sparse(place: Path, size: int, *islands: tuple[int, bytes]) -> Path:

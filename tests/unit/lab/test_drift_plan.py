@@ -58,7 +58,7 @@ def test_everything_that_is_told_was_done() -> None:
 
 def test_kinds_that_find_no_place_are_passed_over() -> None:
     made = {mutation.kind for mutation in drift(lambda script: b"", "x", 1, 9).mutations}
-    assert made == {"user-added", "group-added", "package-added"}
+    assert made == {"user-added", "group-added"}
 
 
 def test_effects_on_one_path_are_told_together_and_what_goes_has_no_other_difference() -> None:
