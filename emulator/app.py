@@ -41,11 +41,15 @@ def make_service(settings: Settings) -> Service:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     here: Service = app.state.service
     here.queue.start()
+    if here.nearby is not None:
+        here.nearby.attach()
     here.capabilities.begin()
     try:
         yield
     finally:
         here.stopping.set()
+        if here.nearby is not None:
+            here.nearby.close()
         here.queue.stop(STOP)
         here.database.close()
 
@@ -64,6 +68,8 @@ def make_app(service: Service) -> FastAPI:
 def _include(app: FastAPI) -> None:
     """Every resource; importing them takes about as long as the half of the start-up."""
     from emulator.control import routes as control
+    from emulator.resources.agents import binaries
+    from emulator.resources.agents import routes as agents
     from emulator.resources.appliances import archives
     from emulator.resources.appliances import builds as appliance_builds
     from emulator.resources.appliances import routes as appliances
@@ -74,7 +80,8 @@ def _include(app: FastAPI) -> None:
     from emulator.resources.targets import routes as targets
     from emulator.resources.users import routes as users
 
-    for module in (users, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds):
+    for module in (users, agents, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds):
         app.include_router(module.router, prefix="/api")
+    app.include_router(binaries.router)
     for module in (control, jobs, targets):
         app.include_router(module.router, prefix="/_forgelet")

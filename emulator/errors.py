@@ -5,6 +5,10 @@ UserError
 ├── Unauthorized       no credentials, or wrong ones                             (exit 1, HTTP 401)
 ├── Forbidden          another user's resources                                  (exit 1, HTTP 403)
 └── TooLarge           a body that nobody needs                                  (exit 1, HTTP 413)
+ForgeletError
+└── Busy               not now: the same again in a moment                       (exit 3, HTTP 503)
+Unreachable
+└── NeverReported      hammr waited for an agent that did not report             (exit 3, HTTP 503)
 StepFailed
 ├── Interrupted        the service or the job's process ended under the job      (exit 5)
 └── FaultSet           somebody asked for this failure                           (exit 5)
@@ -12,7 +16,7 @@ StepFailed
 
 from __future__ import annotations
 
-from scanner.errors import StepFailed, UserError
+from scanner.errors import ForgeletError, StepFailed, Unreachable, UserError
 
 
 class Conflict(UserError):
@@ -41,6 +45,20 @@ class TooLarge(UserError):
 
     http_status = 413
     code = "too-large"
+
+
+class Busy(ForgeletError):
+    """Not now; the same request will do in a moment."""
+
+    http_status = 503
+    code = "busy"
+    exit_code = 3
+
+
+class NeverReported(Unreachable):
+    """hammr fetched an agent and waited for its scan, and the agent did not report."""
+
+    code = "never-reported"
 
 
 class Interrupted(StepFailed):

@@ -64,6 +64,10 @@ class Folders:
     def work(self, job_id: int) -> Path:
         return self.job(job_id) / "work"
 
+    def exchange(self, job_id: int) -> Path:
+        """Where the job of a scan and an agent that reports by itself meet (`scanner/targets/exchange.py`)."""
+        return self.work(job_id) / "agent"
+
     def outcome(self, job_id: int) -> Path:
         return self.job(job_id) / "outcome.json"
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from emulator.folders import Folders
+from emulator.nearby import Nearby
 from emulator.settings import Settings
 from scanner.errors import UserError
 
@@ -60,6 +61,7 @@ def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None]) ->
     from emulator.app import make_app, make_service
 
     here = make_service(settings)
+    here.nearby = Nearby()
     app = make_app(here)
     gc.freeze()
     gc.enable()

@@ -14,6 +14,9 @@ from emulator.errors import Forbidden
 from emulator.folders import Folders
 from emulator.jobs.ledger import Ledger
 from emulator.jobs.queue import Queue
+from emulator.nearby import Nearby
+from emulator.resources.agents.ingest import Ingests
+from emulator.resources.agents.polls import Polls
 from emulator.resources.users.tables import User
 from emulator.rooms import RealRooms, Rooms
 from emulator.settings import Settings
@@ -33,6 +36,10 @@ class Service:
     rooms: Rooms = field(default_factory=RealRooms)
     capabilities: Capabilities = field(default_factory=Capabilities)
     stopping: Event = field(default_factory=Event)
+    ingests: Ingests = field(default_factory=Ingests)
+    polls: Polls = field(default_factory=Polls)
+    nearby: Nearby | None = None
+    """Makes the containers of this machine find the service; None where it does not listen (tests)."""
 
 
 def service(request: Request) -> Service:

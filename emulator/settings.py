@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     user: str = "root"
     """The first user of the service, and the one that the client logs in as."""
     password: str = "forgelet"
+    agent_wait: float = Field(default=60, gt=0)
+    """Seconds after the download of hammr's agent within which it must have reported."""
+    agent_silence: float = Field(default=120, gt=0)
+    """Seconds without a sign of life after which an agent of hammr's is given up."""
+    listing_pause: float = Field(default=1, ge=0, le=60)
+    """Seconds that hammr's listing by name takes while all scans of it are finished."""
     accel: str = ""
     """How virtual machines run: `kvm` for hardware acceleration; anything else is emulation, which works everywhere."""
     debian_mirror: str = ""

@@ -21,11 +21,22 @@ NO_PYTHON = 69
 HERE = Path(__file__).parent
 MAIN = "from scanner.agent.session import start\nstart()\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
+STAMP = "stamp.py"
 
 
-def bundle() -> bytes:
-    """The file's content. Packed once for every state of the sources."""
-    sources = sorted((HERE / "agent").glob("*.py"))
+def bundle(**stamp: str) -> bytes:
+    """The file's content. `stamp` fills in the constants of `scanner/agent/stamp.py`. Packed once for every state of the sources."""
+    packed = io.BytesIO(_packed())
+    packed.seek(0, io.SEEK_END)
+    filled = "".join(f"{name} = {value!r}\n" for name, value in stamp.items())
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(f"scanner/agent/{STAMP}", EPOCH), (HERE / "agent" / STAMP).read_text() + filled, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+def _packed() -> bytes:
+    """All but the stamp."""
+    sources = sorted(path for path in (HERE / "agent").glob("*.py") if path.name != STAMP)
     return _pack((HERE / "uforge-scan.sh").read_text(encoding="ascii"), tuple((source.name, source.read_bytes()) for source in sources))
 
 

@@ -7,6 +7,8 @@ refuse() {
     exit "$1"
 }
 verb=$1
+# hammr shows its user standard output only.
+case $verb in -*) exec 2>&1 ;; esac
 [ -x "$0" ] || refuse 126 "programs may not run in the folder of $0: it is mounted noexec, or the file has no x permission"
 check='
 import sys

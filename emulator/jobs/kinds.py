@@ -51,6 +51,8 @@ def startable(queued: Iterable[T], running: Iterable[Waiting]) -> list[T]:
 
 def again(kind: str, arguments: dict[str, Any]) -> str:
     """The command that runs such a job again."""
+    if kind == "scan" and str(arguments["target"]).startswith("agent:"):
+        return f"hammr scan run --ip ADDRESS --scan-login LOGIN --name '{arguments['name']}'{' --overlay' if arguments.get('overlay') else ''}"
     if kind == "scan":
         where = _where(str(arguments["target"]))
         overlay = (" --overlay" if arguments.get("overlay") else "") + (" --redact" if arguments.get("redact") else "")

@@ -25,6 +25,12 @@ def create(session: Session, user_id: int, kind: str, subject: str, arguments: d
     return job
 
 
+def close(session: Session, job: Job, outcome: Outcome) -> None:
+    """The job is over, in the caller's transaction."""
+    _close(job, outcome)
+    _event(session, job, "state", outcome.state, outcome.message)
+
+
 def _event(session: Session, job: Job, kind: str, name: str, message: str = "") -> None:
     assert job.id is not None
     session.add(JobEvent(job_id=job.id, time=stamp.now(), kind=kind, name=name, message=message, percent=job.percent))
@@ -97,8 +103,7 @@ class Ledger:
             job = session.get(Job, job_id)
             if job is None or job.state in ENDED:
                 return
-            _close(job, outcome)
-            _event(session, job, "state", outcome.state, outcome.message)
+            close(session, job, outcome)
 
 
 def _close(job: Job, outcome: Outcome) -> None:

@@ -75,8 +75,13 @@ def scan(todo: Assignment) -> Outcome:
 
 def _target(todo: Assignment) -> Target:
     from scanner.targets import open_target
+    from scanner.targets.exchange import Exchange
+    from scanner.targets.posted import PostedTarget
 
     label = todo.arguments["target"]
+    if label.startswith("agent:"):
+        assert todo.job.id is not None
+        return PostedTarget(label, Exchange(todo.folders.exchange(todo.job.id)), todo.progress.log, silence=todo.arguments["silence"])
     if not todo.secret:
         return open_target(label, log=todo.progress.log, work=todo.work / "target", volumes=todo.arguments.get("volumes", False))
     from scanner.targets.access import Access

@@ -9,7 +9,12 @@ from scanner.host import clock
 
 def now() -> str:
     """`2024-05-01T12:00:00.123Z`"""
-    return clock.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return of(clock.now())
+
+
+def of(moment: datetime) -> str:
+    """The same of a moment in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def seconds(begin: str, end: str) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from emulator.control.tables import Fault
+from emulator.resources.agents.tables import Download
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport, ScanImport
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job, JobEvent
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.users.tables import User
 
-__all__ = ["Appliance", "ApplianceExport", "ApplianceImport", "Fault", "Image", "Job", "JobEvent", "Scan", "ScanImport", "ScannedInstance", "User"]
+__all__ = ["Appliance", "ApplianceExport", "ApplianceImport", "Download", "Fault", "Image", "Job", "JobEvent", "Scan", "ScanImport", "ScannedInstance", "User"]

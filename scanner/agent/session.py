@@ -77,41 +77,50 @@ def serve(source: BinaryIO, out: BinaryIO) -> int:
         request = json.loads(line.decode("ascii"))
         body = Body(source, request["size"])
         pieces = Pieces(out)
-        error = _answer(request["arguments"], body, pieces)
+        error = answer(request["arguments"], body, pieces)
         body.drain()
         pieces.end(error)
 
 
-def _answer(words: List[str], body: Body, pieces: Pieces) -> str:
-    answer = io.BufferedWriter(pieces, PIECE)
+def answer(words: List[str], body: Any, pieces: io.RawIOBase) -> str:
+    """Carry out one request, its answer into `pieces`. What went wrong; "" when nothing did. Raises BrokenPipeError."""
+    out = io.BufferedWriter(pieces, PIECE)
     error = ""
     try:
-        _perform(commands.arguments(words), body, cast(BinaryIO, answer))
+        _perform(commands.arguments(words), body, cast(BinaryIO, out))
     except BrokenPipeError:
         raise
     except (Exception, SystemExit) as fault:
         error = "%s: %s" % (type(fault).__name__, fault)
-    answer.flush()
+    out.flush()
     # What is left without its raw end writes nothing when it is collected.
-    answer.detach()
+    out.detach()
     return error
 
 
-def _perform(options: argparse.Namespace, body: Body, answer: BinaryIO) -> None:
+def _perform(options: argparse.Namespace, body: Any, out: BinaryIO) -> None:
     root = Root(os.fsencode(options.root))
     try:
         if options.verb == "capture" and options.paths == "-":
-            capture.bring(root, body, answer)
+            capture.bring(root, body, out)
         else:
-            commands.perform(root, options, answer)
+            commands.perform(root, options, out)
     finally:
         root.close()
 
 
 def start(argv: Optional[List[str]] = None) -> None:
-    """The entry of `uforge-scan.bin`: one verb of `__main__.py`, or `session`."""
-    os.nice(10)
+    """The entry of `uforge-scan.bin`: one verb of `__main__.py`, `session`, or what hammr says (`hammr.py`)."""
     words = sys.argv[1:] if argv is None else argv
+    if words and (words[0].startswith("-") or words[0] == "hammr"):
+        # Not before it is known to be wanted: a session is to start quickly.
+        from scanner.agent import hammr
+
+        if words[0] != "hammr":
+            sys.exit(hammr.main(words))
+        os.nice(10)
+        sys.exit(hammr.resume(int(words[1])))
+    os.nice(10)
     if words != ["session"]:
         sys.exit(commands.main(words))
     try:

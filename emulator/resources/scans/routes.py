@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from emulator.resources.agents import waits
 from emulator.resources.scans import service as scans
-from emulator.service import TheOwner, TheService
+from emulator.resources.users.tables import User
+from emulator.service import Service, TheOwner, TheService
 from emulator.wire.answer import answer, collection, nothing
 from scanner.targets.access import Access
 
@@ -40,12 +42,21 @@ def create(asked: ScanRequest, here: TheService, owner: TheOwner) -> Response:
 
 
 @router.get("")
-def index(here: TheService, owner: TheOwner, includeScans: bool = False, name: str | None = None) -> Response:
-    """Groups, with their scans when asked."""
+def index(request: Request, here: TheService, owner: TheOwner, includeScans: bool = False, name: str | None = None) -> Response:
+    """Groups, with their scans when asked. hammr's listing by name is how it waits for its scan (`agents/waits.py`)."""
+    if name is not None and waits.of_hammr(request):
+        return _waited_for(request, here, owner, name)
     with here.database.read() as session:
         found = scans.instances(session, owner, name)
     told = [scans.tell_instance(owner, instance, members if includeScans else []) for instance, members in found]
     return collection("scannedInstances", "scannedInstance", told)
+
+
+def _waited_for(request: Request, here: Service, owner: User, name: str) -> Response:
+    found = waits.look(here, owner, name, request)
+    shown = [(instance, [(scan, waits.held(job) if scan.awaited else job) for scan, job in members]) for instance, members in found]
+    waits.seen(here, found)
+    return collection("scannedInstances", "scannedInstance", [scans.tell_instance(owner, instance, members) for instance, members in shown])
 
 
 @router.delete("")

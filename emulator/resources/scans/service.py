@@ -9,6 +9,8 @@ from sqlmodel import Session, col, func, select
 
 from emulator.errors import Conflict
 from emulator.jobs import ledger
+from emulator.jobs.kinds import State
+from emulator.jobs.outcome import failed
 from emulator.resources.distributions.names import tell_distribution
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
@@ -17,7 +19,7 @@ from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
-from scanner.errors import NotFound, UserError
+from scanner.errors import ForgeletError, NotFound, UserError
 from scanner.targets import opened
 from scanner.targets.access import Access
 
@@ -78,6 +80,11 @@ def scans_of(session: Session, instance: ScannedInstance) -> list[tuple[Scan, Jo
     return list(session.exec(wanted).all())
 
 
+def binding(members: Sequence[tuple[Scan, Job]]) -> list[Scan]:
+    """The scans that make a group one with or without overlay: not those that never came to a report."""
+    return [scan for scan, job in members if job.state not in (State.FAILED, State.CANCELLED)]
+
+
 def find_instance(session: Session, user: User, instance_id: int) -> ScannedInstance:
     """Raises `NotFound`, for other users' groups too."""
     found = session.get(ScannedInstance, instance_id)
@@ -114,7 +121,7 @@ def check_exclude(exclude: Sequence[str]) -> list[str]:
 def check_mix(session: Session, user: User, name: str, overlay: bool) -> None:
     """A group is either all overlay or all simple. Raises `Conflict`."""
     for instance, scans in instances(session, user, name):
-        if instance.overlay != overlay and scans:
+        if instance.overlay != overlay and binding(scans):
             has, asked = ("with overlay", "a simple one") if instance.overlay else ("simple", "one with overlay")
             way = "add --overlay" if instance.overlay else "leave --overlay away"
             raise Conflict(
@@ -150,7 +157,7 @@ def begin(
         label = found.label
     with here.database.write() as session:
         check_mix(session, user, name, overlay)
-        scan, job = _add(session, user, name, label, overlay, exclude)
+        scan, job = add(session, user, name, label, overlay, exclude)
         job.arguments = {**job.arguments, "redact": redact, "volumes": volumes, "entrusted": access is not None}
         if access is not None and job.id is not None:
             # Before the job can be seen, and so be started, by anybody.
@@ -159,7 +166,16 @@ def begin(
     return scan, job
 
 
-def _add(session: Session, user: User, name: str, target: str, overlay: bool, exclude: list[str]) -> tuple[Scan, Job]:
+def add_failed(session: Session, user: User, name: str, target: str, error: ForgeletError) -> Scan:
+    """A scan that failed before it could begin, so that whoever waits for it hears why."""
+    found = instances(session, user, name)
+    scan, job = add(session, user, name, target, bool(found) and found[0][0].overlay, [])
+    ledger.close(session, job, failed(error))
+    return scan
+
+
+def add(session: Session, user: User, name: str, target: str, overlay: bool, exclude: list[str]) -> tuple[Scan, Job]:
+    """A new scan with its queued job, in the caller's transaction; the group too when there is none of that name."""
     assert user.id is not None
     instance = session.exec(select(ScannedInstance).where(ScannedInstance.user_id == user.id, ScannedInstance.name == name)).first()
     if instance is None:

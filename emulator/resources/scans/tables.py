@@ -35,4 +35,6 @@ class Scan(SQLModel, table=True):
     target: str
     exclude: list[str] = Field(default_factory=list, sa_type=JSON)
     job_id: int = Field(foreign_key="job.id")
+    awaited: bool = False
+    """hammr waits for it and has not seen it unfinished yet: until then it would not notice it."""
     created: str

@@ -60,6 +60,7 @@ def test_a_changed_source_is_packed_anew(tmp_path, monkeypatch):
     first = bundle()
     (tmp_path / "agent").mkdir()
     (tmp_path / "agent/odd.py").write_text("import math\n")
+    (tmp_path / "agent/stamp.py").write_text("")
     (tmp_path / "uforge-scan.sh").write_text("#!/bin/sh\n")
     monkeypatch.setattr(bundles, "HERE", tmp_path)
     assert bundle() != first

@@ -1,0 +1,10 @@
+"""What a download of the agent is stamped with (`scanner/bundle.py` fills this in): nothing in the sources."""
+
+AGENT = ""
+"""The number of the download, by which the service knows it again."""
+KEY = ""
+"""Known to this download and to the service only, hexadecimal: the service proves itself by it before it is told a password."""
+KIND = "scan"
+"""`scan` or `migrate`"""
+VERSION = ""
+"""Of Forgelet."""
