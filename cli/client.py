@@ -39,6 +39,12 @@ class Client:
     def post(self, path: str, body: Any) -> Any:
         return self._json("POST", self._mine(path), json=body)
 
+    def upload(self, path: str, file: Path) -> Any:
+        """POST a file as it is, as a stream."""
+        with file.open("rb") as contents:
+            headers = {"Content-Type": "application/gzip"}
+            return self._json("POST", self._mine(path), content=contents, headers=headers, timeout=self._patient)
+
     def delete(self, path: str) -> None:
         self._json("DELETE", self._mine(path))
 

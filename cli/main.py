@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
-from cli.commands import clean, doctor, image, job, lab, reset, scan, serve, user
+from cli.commands import clean, doctor, image, job, lab, reset, scan, serve, template, user
 from cli.commands.run import spread
 from cli.context import Connection, Left
 from cli.errors import FAILED, INTERRUPTED, USER
@@ -34,6 +34,7 @@ app.command()(serve.serve)
 app.command()(reset.reset)
 app.add_typer(scan.app, name="scan")
 app.add_typer(image.app, name="image")
+app.add_typer(template.app, name="template")
 app.add_typer(job.app, name="job")
 app.add_typer(user.app, name="user")
 app.add_typer(lab.app, name="lab")

@@ -99,3 +99,20 @@ def clean(data: Path | None = None, *, keep_cache: bool = False) -> list[str]:
     from emulator.clean import clean
 
     return clean(data or load().data, keep_cache=keep_cache)
+
+
+def validate_template(text: str, name: str) -> list[str]:
+    """Raises `SpecError` with every mistake of a template file; answers what is in it, one line each."""
+    from builders.spec import parse
+    from builders.stack import parse_stack
+
+    stack = parse_stack(text, name)
+    found = [f"template '{stack.name}' {stack.version}: {stack.system.name} {stack.system.version}, {len(stack.system.packages)} packages named"]
+    builders = _has_builders(text)
+    return [*found, *(f"builder {spec.type}: {spec.disk_size} MiB" for spec in parse(text, name))] if builders else found
+
+
+def _has_builders(text: str) -> bool:
+    import yaml
+
+    return bool((yaml.safe_load(text) or {}).get("builders"))

@@ -24,14 +24,14 @@ def build(
     from cli.commands.scan import below, find
 
     service, quiet = client(context), output == Format.JSON
-    text = _read(file)
+    text = read_file(file)
     scan = find(service, id)
     images = service.post(f"{below(scan['uri'])}/builds", {"fileName": file.name, "text": text})["images"]["image"]
     if not quiet:
         render.say(f"OK: Syntax of template file [{file.name}] is ok")
     code, made = 0, []
     for number, image in enumerate(images, 1):
-        one, failure = _follow(service, image, f"({number}/{len(images)})", quiet)
+        one, failure = follow_image(service, image, f"({number}/{len(images)})", quiet)
         made.append(one)
         code = code or failure
     if quiet:
@@ -39,14 +39,16 @@ def build(
     raise typer.Exit(code)
 
 
-def _read(file: Path) -> str:
+def read_file(file: Path) -> str:
+    """Raises `CommandError`."""
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"the builder file {file} cannot be read: {error}", hint="give --file a YAML or JSON file") from error
 
 
-def _follow(service: Client, image: dict[str, Any], place: str, quiet: bool) -> tuple[dict[str, Any], int]:
+def follow_image(service: Client, image: dict[str, Any], place: str, quiet: bool) -> tuple[dict[str, Any], int]:
+    """Watch one build; answers the image as it is then, and the exit code."""
     kind = image["targetFormat"]["name"]
     if not quiet:
         render.say(f"Generating '{kind}' image {place}")

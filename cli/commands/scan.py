@@ -14,7 +14,7 @@ from cli.commands.compare import compare
 from cli.commands.explain import explain
 from cli.commands.run import run
 from cli.commands.targets import targets
-from cli.context import client
+from cli.context import client, follow
 from cli.errors import CommandError
 from cli.render import Format, Output
 
@@ -82,3 +82,19 @@ def delete(
         raise CommandError(f"there is no scan type '{scantype}'", hint="--scantype scan, instance or all")
     render.say("OK: deleted")
 
+
+@app.command("import")
+def import_scan(
+    context: typer.Context,
+    id: Id,
+    name: Annotated[str, typer.Option(help="Name of the template to be made.")],
+    version: Annotated[str, typer.Option(help="Its version.")],
+) -> None:
+    """Make a template from a scan."""
+    service = client(context)
+    asked = {"importedObjectName": name, "importedObjectVersion": version}
+    made = service.post(f"{below(find(service, id)['uri'])}/imports", asked)
+    render.say("Importing scan ...")
+    follow(service, made["jobId"])
+    templates = service.get("appliances", query=f"name=='{name}';version=='{version}'")["appliances"]["appliance"]
+    render.say(f"OK: template {templates[0]['dbId']}: {name} {version}")

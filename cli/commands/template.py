@@ -1,0 +1,194 @@
+"""`forgelet template`: list, validate, create, import, export, clone, delete, build."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+from xml.sax.saxutils import quoteattr
+
+import typer
+
+from cli import render
+from cli.client import Client
+from cli.commands.build import follow_image, read_file
+from cli.context import client, follow
+from cli.errors import CommandError
+from cli.packing import pack
+from cli.render import Format, Output
+
+app = typer.Typer(help="Templates.", no_args_is_help=True)
+Id = Annotated[int, typer.Option("--id", help="Number of the template.")]
+File = Annotated[Path, typer.Option(help="The template file, YAML or JSON.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a template of the same name and version.")]
+Reuse = Annotated[bool, typer.Option("--rbundles", "-r", help="Take bundles of the same name and version that are there already.")]
+Major = Annotated[bool, typer.Option("--usemajor", help="Take the major version of the system when the exact one is not known.")]
+
+
+@app.command("list")
+def list_templates(context: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the templates."""
+    service = client(context)
+    answer = service.get("appliances")
+    if output == Format.JSON:
+        render.as_json(answer)
+        return
+    render.say(f"Getting templates for [{service.user}] ...")
+    found = answer["appliances"]["appliance"]
+    rows = [
+        (t["dbId"], t["name"], t["version"], f"{t['distributionName']} {t['archName']}", t["created"], len(t["imageUris"]["uri"]), "X" if t["imported"] else "")
+        for t in found
+    ]
+    if rows:
+        render.say(render.table(("Id", "Name", "Version", "OS", "Created", "# Images", "Imported"), rows, centred=[6]))
+    render.say(f"Found {len(found)} templates")
+
+
+@app.command()
+def validate(file: File) -> None:
+    """Check a template file; no service is needed."""
+    from emulator import local
+
+    for line in local.validate_template(read_file(file), file.name):
+        render.say(f"  {line}")
+    render.say(f"OK: Syntax of template file [{file.name}] is ok")
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    file: File,
+    archive_path: Annotated[Path | None, typer.Option(help="Keep the archive that is sent, here.")] = None,
+    force: Force = False,
+    rbundles: Reuse = False,
+    usemajor: Major = False,
+) -> None:
+    """Create a template from a template file and the files that it names; of an archive it is the same as import."""
+    if file.name.endswith((".tar.gz", ".tgz")):
+        _send(client(context), file, imported=False, force=force, reuse=rbundles, major=usemajor)
+        return
+    from emulator import local
+
+    text = read_file(file)
+    local.validate_template(text, file.name)
+    render.say(f"OK: Syntax of template file [{file.name}] is ok")
+    with tempfile.TemporaryDirectory(prefix="forgelet-") as folder:
+        archive = archive_path or Path(folder) / "archive.tar.gz"
+        pack(file, text, archive)
+        _send(client(context), archive, imported=False, force=force, reuse=rbundles, major=usemajor)
+
+
+@app.command("import")
+def import_archive(
+    context: typer.Context,
+    file: Annotated[Path, typer.Option(help="The archive (.tar.gz).")],
+    force: Force = False,
+    rbundles: Reuse = False,
+    usemajor: Major = False,
+) -> None:
+    """Create a template from an archive."""
+    _send(client(context), file, imported=True, force=force, reuse=rbundles, major=usemajor)
+
+
+def _send(service: Client, archive: Path, *, imported: bool, force: bool, reuse: bool, major: bool) -> None:
+    if not archive.is_file():
+        raise CommandError(f"there is no archive {archive}", hint="give --file a .tar.gz")
+    place = service.post(f"imports?imported={imported}&force={force}&reuseBundles={reuse}&useMajor={major}", None)
+    service.upload(f"imports/{place['dbId']}/uploads", archive)
+    made = service.get(f"imports/{place['dbId']}")
+    render.say("Importing template ...")
+    follow(service, made["jobId"])
+    uri = service.get(f"imports/{place['dbId']}")["referenceUri"]
+    render.say(f"OK: template {uri.rpartition('/')[2]} ({uri})")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    id: Id,
+    file: Annotated[Path, typer.Option(help="Where to write the archive.")] = Path("archive.tar.gz"),
+    output_format: Annotated[str, typer.Option("--outputFormat", help="`yaml` or `json`.")] = "yaml",
+) -> None:
+    """Write a template as an archive that can be edited, created again, and kept."""
+    service = client(context)
+    made = service.post(f"appliances/{id}/exports?outputFormat={output_format}", None)
+    follow(service, made["jobId"])
+    place = f"appliances/{id}/exports/{made['dbId']}"
+    for _ in service.download(f"{place}/downloads", file):
+        pass
+    service.delete(place)
+    render.say(f"OK: {file}")
+
+
+@app.command()
+def clone(
+    context: typer.Context,
+    id: Id,
+    name: Annotated[str, typer.Option(help="Name of the clone.")],
+    version: Annotated[str, typer.Option(help="Version of the clone.")],
+) -> None:
+    """The same template under another name or version."""
+    made = client(context).post(f"appliances/{id}/clones", {"name": name, "version": version})
+    render.say(f"OK: template {made['dbId']}: {made['name']} {made['version']}")
+
+
+@app.command()
+def delete(context: typer.Context, id: Id, no_confirm: Annotated[bool, typer.Option("--no-confirm", help="Do not ask.")] = False) -> None:
+    """Delete a template."""
+    service = client(context)
+    found = service.get(f"appliances/{id}")
+    if not no_confirm and not typer.confirm(f"Delete template {id} ({found['name']} {found['version']})?", default=True):
+        raise typer.Abort
+    service.delete(f"appliances/{id}")
+    render.say("OK: deleted")
+
+
+@app.command()
+def build(
+    context: typer.Context,
+    file: Annotated[Path, typer.Option(help="A file with builders (and, without --id, the stack's name and version).")],
+    id: Annotated[int | None, typer.Option("--id", help="Number of the template.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML.")] = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Plan only.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="hammr's; dependencies are always checked.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Build machine images from a template."""
+    service, quiet = client(context), output == Format.JSON
+    text = read_file(file)
+    number = id if id is not None else _named(service, file, text)
+    asked = {"fileName": file.name, "text": text, "simulated": simulate}
+    images = service.post(f"appliances/{number}/builds", asked)["images"]["image"]
+    results = [follow_image(service, image, f"({place}/{len(images)})", quiet) for place, image in enumerate(images, 1)]
+    if junit is not None:
+        junit.write_text(_junit([image for image, _ in results]), encoding="utf-8")
+    if quiet:
+        render.as_json({"images": {"image": [image for image, _ in results]}})
+    raise typer.Exit(next((code for _, code in results if code), 0))
+
+
+def _named(service: Client, file: Path, text: str) -> int:
+    """The template that the file's stack names. Raises `CommandError`."""
+    import yaml
+
+    try:
+        stack = (yaml.load(text, Loader=yaml.BaseLoader) or {}).get("stack") or {}
+    except (yaml.YAMLError, AttributeError) as error:
+        raise CommandError(f"{file} cannot be read: {error}", hint="give --file a YAML or JSON file") from error
+    if not isinstance(stack, dict) or not stack.get("name") or not stack.get("version"):
+        raise CommandError(f"{file} names no template (stack: name, version)", hint="give --id, or the stack section")
+    found = service.get("appliances", query=f"name=='{stack['name']}';version=='{stack['version']}'")["appliances"]["appliance"]
+    if not found:
+        raise CommandError(f"there is no template '{stack['name']}' of version '{stack['version']}'", hint="forgelet template list")
+    return int(found[0]["dbId"])
+
+
+def _junit(images: list[dict[str, Any]]) -> str:
+    failed = [image for image in images if not image["status"]["complete"]]
+    cases = []
+    for image in images:
+        name = quoteattr(f"{image['name']} {image['targetFormat']['name']}")
+        wrong = f"<failure message={quoteattr(image['status']['errorMessage'])}/>" if image in failed else ""
+        cases.append(f"  <testcase classname={quoteattr('template build')} name={name}>{wrong}</testcase>")
+    head = f'<testsuite name="forgelet template build" tests="{len(images)}" failures="{len(failed)}">'
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *cases, "</testsuite>", ""])
