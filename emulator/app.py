@@ -17,6 +17,7 @@ from emulator.service import Service
 from emulator.settings import Settings
 from emulator.storage.engine import Database
 from emulator.storage.schema import prepare
+from emulator.storage.vault import Vault
 from emulator.wire import faults
 from emulator.wire.negotiation import Tidy
 
@@ -30,11 +31,12 @@ def make_service(settings: Settings) -> Service:
     folders.make()
     database = Database(folders.database)
     prepare(database)
-    authenticator = Authenticator(database)
+    vault = Vault(folders.secrets_key)
+    authenticator = Authenticator(database, vault)
     authenticator.begin(settings.user, settings.password)
     ledger = Ledger(database)
     queue = EmbeddedQueue(ledger, folders, settings.environment())
-    return Service(settings, folders, database, ledger, queue, authenticator)
+    return Service(settings, folders, database, ledger, queue, authenticator, vault)
 
 
 @asynccontextmanager
@@ -68,20 +70,27 @@ def make_app(service: Service) -> FastAPI:
 def _include(app: FastAPI) -> None:
     """Every resource; importing them takes about as long as the half of the start-up."""
     from emulator.control import routes as control
+    from emulator.control import users as user_control
+    from emulator.resources.accounts import routes as accounts
     from emulator.resources.agents import binaries
     from emulator.resources.agents import routes as agents
     from emulator.resources.appliances import archives
     from emulator.resources.appliances import builds as appliance_builds
     from emulator.resources.appliances import routes as appliances
+    from emulator.resources.formats import routes as formats
     from emulator.resources.images import routes as images
     from emulator.resources.jobs import routes as jobs
+    from emulator.resources.orgs import routes as orgs
+    from emulator.resources.quotas import routes as quotas
     from emulator.resources.scans import builds, compare, explain, reports
     from emulator.resources.scans import routes as scans
     from emulator.resources.targets import routes as targets
     from emulator.resources.users import routes as users
 
+    for module in (accounts, formats, orgs, quotas):
+        app.include_router(module.router, prefix="/api")
     for module in (users, agents, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds):
         app.include_router(module.router, prefix="/api")
     app.include_router(binaries.router)
-    for module in (control, jobs, targets):
+    for module in (control, user_control, jobs, targets):
         app.include_router(module.router, prefix="/_forgelet")

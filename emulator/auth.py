@@ -1,4 +1,6 @@
-"""Who is asking: HTTP Basic over scrypt hashes, compared in constant time.
+"""Who is asking: HTTP Basic over scrypt hashes, or API keys (HMAC-SHA1 over the request target), compared in constant time.
+
+A login `boss\\alice` is the supervisor login of UForge: boss's password, alice's resources, boss an administrator.
 
 scrypt is slow on purpose; credentials that were right are remembered (as a keyed digest, in memory only), so that polls are cheap.
 """
@@ -8,15 +10,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import threading
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from sqlmodel import select
 
-from emulator.errors import Unauthorized
-from emulator.resources.users.tables import User
+from emulator.errors import Forbidden, Unauthorized
+from emulator.resources.users.tables import ApiKey, User
 from emulator.storage import stamp
 from emulator.storage.engine import Database
+from emulator.storage.vault import Vault
 
 _COST = {"n": 2**14, "r": 8, "p": 1}
 _HINT = "give --user and --password, or set FORGELET_USER and FORGELET_PASSWORD"
@@ -39,10 +44,11 @@ def matches(password: str, stored: str) -> bool:
 
 
 class Authenticator:
-    """Answers who an `Authorization` header is."""
+    """Answers who an `Authorization` header, or a signature, is."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
         self._key = secrets.token_bytes(32)
         self._known: set[bytes] = set()
         self._lock = threading.Lock()
@@ -55,15 +61,43 @@ class Authenticator:
         self._seeding.start()
 
     def user(self, header: str | None) -> User:
-        """Raises `Unauthorized`; takes as long for a login that does not exist as for a wrong password."""
+        """Raises `Unauthorized`, `Forbidden`; takes as long for a login that does not exist as for a wrong password."""
         login, password = _credentials(header)
+        boss, backslash, target = login.partition("\\")
         if self._seeding is not None:
             self._seeding.join()
-        with self._database.read() as session:
-            user = session.exec(select(User).where(User.login == login)).first()
+        user = self._find(boss)
         stored = user.password if user else self._nobody
         if not self._right(password, stored) or user is None:
             raise Unauthorized("the login or the password is wrong", hint=_HINT)
+        return self._supervised(user, target) if backslash else user
+
+    def signer(self, target: bytes) -> User:
+        """Whose API key signed the raw request target. Raises `Unauthorized`."""
+        signed, _, signature = target.rpartition(b"&signature=")
+        # The client removes its base URL and one slash; a base with a slash at its end leaves another.
+        text = re.sub(rb"^/+(api(?=/|\?|$))?/*", b"", signed)
+        public = parse_qs(signed.partition(b"?")[2].decode("latin-1")).get("apiKey", [""])[-1]
+        if self._seeding is not None:
+            self._seeding.join()
+        with self._database.read() as session:
+            found = session.exec(select(ApiKey, User).where(ApiKey.public == public, ApiKey.user_id == User.id)).first()
+        secret = self._vault.unseal(found[0].secret) if found else self._nobody
+        wanted = base64.b64encode(hmac.digest(secret.encode(), text, "sha1"))
+        if not hmac.compare_digest(wanted, unquote_to_bytes(signature)) or found is None:
+            raise Unauthorized("the API key is unknown or the signature is wrong", hint="forgelet user key, then public and secret key as it prints them")
+        return found[1]
+
+    def _find(self, login: str) -> User | None:
+        with self._database.read() as session:
+            return session.exec(select(User).where(User.login == login)).first()
+
+    def _supervised(self, boss: User, target: str) -> User:
+        if not boss.admin:
+            raise Forbidden(f"'{boss.login}' is no administrator and cannot act as '{target}'", hint=f"log in as '{boss.login}' alone")
+        user = self._find(target)
+        if user is None:
+            raise Forbidden(f"there is no user '{target}' to act as", hint="forgelet user list")
         return user
 
     def _right(self, password: str, stored: str) -> bool:
@@ -96,6 +130,8 @@ def seed(database: Database, login: str, password: str) -> None:
     with database.write() as session:
         user = session.exec(select(User).where(User.login == login)).first()
         if user is None:
-            session.add(User(login=login, password=hash_password(password), created=stamp.now()))
-        elif not matches(password, user.password):
+            session.add(User(login=login, password=hash_password(password), created=stamp.now(), admin=True))
+            return
+        user.admin = True
+        if not matches(password, user.password):
             user.password = hash_password(password)

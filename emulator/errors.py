@@ -4,6 +4,7 @@ UserError
 ├── Conflict           the request clashes with what is there                    (exit 1, HTTP 409)
 ├── Unauthorized       no credentials, or wrong ones                             (exit 1, HTTP 401)
 ├── Forbidden          another user's resources                                  (exit 1, HTTP 403)
+│   └── QuotaExceeded  as much as an administrator allows is there already       (exit 1, HTTP 403)
 └── TooLarge           a body that nobody needs                                  (exit 1, HTTP 413)
 ForgeletError
 └── Busy               not now: the same again in a moment                       (exit 3, HTTP 503)
@@ -38,6 +39,12 @@ class Forbidden(UserError):
 
     http_status = 403
     code = "forbidden"
+
+
+class QuotaExceeded(Forbidden):
+    """The user has as much of it as an administrator allows."""
+
+    code = "quota"
 
 
 class TooLarge(UserError):

@@ -1,6 +1,7 @@
 """Where things lie in the data folder. Nobody else builds such a path.
 
 forgelet.db            the database (WAL)
+secrets.key            opens the secrets in the database (0600)
 lock                   held by the service that owns the folder
 cache/                 outlives everything but `reset?cache=true`
 scans/ID/              one report: head.json, files.ndjson.zst, overlay.tar.zst …
@@ -27,6 +28,10 @@ class Folders:
     @property
     def database(self) -> Path:
         return self.data / "forgelet.db"
+
+    @property
+    def secrets_key(self) -> Path:
+        return self.data / "secrets.key"
 
     @property
     def lock(self) -> Path:

@@ -21,6 +21,7 @@ from emulator.resources.users.tables import User
 from emulator.rooms import RealRooms, Rooms
 from emulator.settings import Settings
 from emulator.storage.engine import Database
+from emulator.storage.vault import Vault
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Service:
     ledger: Ledger
     queue: Queue
     authenticator: Authenticator
+    vault: Vault
     rooms: Rooms = field(default_factory=RealRooms)
     capabilities: Capabilities = field(default_factory=Capabilities)
     stopping: Event = field(default_factory=Event)
@@ -52,11 +54,24 @@ TheService = Annotated[Service, Depends(service)]
 
 
 def user(request: Request, here: TheService) -> User:
-    """Who is asking. Raises `Unauthorized`."""
-    return here.authenticator.user(request.headers.get("authorization"))
+    """Who is asking. Raises `Unauthorized`, `Forbidden`."""
+    header, query = request.headers.get("authorization"), request.scope["query_string"]
+    if header is None and b"signature=" in query:
+        return here.authenticator.signer(request.scope.get("raw_path", b"") + b"?" + query)
+    return here.authenticator.user(header)
 
 
 TheUser = Annotated[User, Depends(user)]
+
+
+def admin(asking: TheUser) -> User:
+    """Who is asking, when he is an administrator. Raises `Forbidden`."""
+    if not asking.admin:
+        raise Forbidden(f"only an administrator may do this, and '{asking.login}' is none", hint="log in as the service's first user")
+    return asking
+
+
+TheAdmin = Annotated[User, Depends(admin)]
 
 
 def owner(uid: Annotated[str, Path()], asking: TheUser) -> User:

@@ -8,6 +8,7 @@ from sqlmodel import delete
 from emulator.control.tables import Fault
 from emulator.errors import Conflict
 from emulator.jobs.kinds import State
+from emulator.resources.accounts.tables import CloudAccount
 from emulator.resources.agents.tables import Download
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport, ScanImport
 from emulator.resources.images.tables import Image
@@ -30,7 +31,7 @@ def reset(here: Service, *, cache: bool) -> None:
         if not here.queue.wait(job.id, PATIENCE):
             raise Conflict(f"job {job.id} is still being stopped", hint="forgelet reset, again")
     with here.database.write() as session:
-        for table in (Fault, Download, Image, ScanImport, ApplianceExport, ApplianceImport, Appliance, Scan, ScannedInstance, JobEvent, Job):
+        for table in (CloudAccount, Fault, Download, Image, ScanImport, ApplianceExport, ApplianceImport, Appliance, Scan, ScannedInstance, JobEvent, Job):
             session.exec(delete(table))
         session.connection().execute(text("DELETE FROM sqlite_sequence WHERE name != 'user'"))
     here.folders.empty(cache=cache)

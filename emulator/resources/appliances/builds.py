@@ -14,6 +14,7 @@ from emulator.resources.appliances import service as templates
 from emulator.resources.appliances.tables import Appliance
 from emulator.resources.images import service as images
 from emulator.resources.images.tables import Image
+from emulator.resources.quotas import service as quotas
 from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service, TheOwner, TheService
@@ -122,6 +123,7 @@ def begin(here: Service, user: User, appliance_id: int, specs: list[BuilderSpec]
         appliance = templates.find(session, user, appliance_id)
     parse_document(appliance.stack)
     _check(here, appliance, specs, name)
+    quotas.room(here, user, "generation", more=len(specs))
     with here.database.write() as session:
         assert user.id is not None
         if session.get(Appliance, appliance_id) is None:

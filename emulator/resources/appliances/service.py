@@ -12,6 +12,7 @@ from emulator.jobs.kinds import State
 from emulator.resources.appliances.tables import Appliance, ApplianceExport
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
+from emulator.resources.quotas import service as quotas
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
@@ -121,6 +122,7 @@ def clone(here: Service, user: User, appliance_id: int, name: str, version: str)
     from builders import template
 
     check_title(name, version)
+    quotas.room(here, user, "appliance")
     with here.database.write() as session:
         source = find(session, user, appliance_id)
         assert user.id is not None and source.id is not None

@@ -12,6 +12,7 @@ from emulator.jobs.kinds import State
 from emulator.resources.appliances import service as templates
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport, ScanImport
 from emulator.resources.jobs.tables import Job
+from emulator.resources.quotas import service as quotas
 from emulator.resources.scans import service as scans
 from emulator.resources.scans.tables import Scan
 from emulator.resources.status import op_status
@@ -101,6 +102,7 @@ def open_import(here: Service, user: User, *, imported: bool, force: bool, reuse
 
 def begin_import(here: Service, user: User, import_id: int) -> Job:
     """Queue the reading of the archive that was uploaded. Raises `Conflict` for a second one."""
+    quotas.room(here, user, "appliance")
     with here.database.write() as session:
         found, _, _ = find_import(session, user, import_id)
         if found.job_id is not None:
@@ -161,6 +163,7 @@ def begin_scan_import(here: Service, user: User, instance_id: int, scan_id: int,
     from builders.plan import supported
     from scanner.report import Report
 
+    quotas.room(here, user, "appliance")
     templates.check_title(name, version)
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)

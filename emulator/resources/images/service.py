@@ -16,6 +16,7 @@ from emulator.jobs.kinds import State
 from emulator.resources.appliances.tables import Appliance
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
+from emulator.resources.quotas import service as quotas
 from emulator.resources.scans import service as scans
 from emulator.resources.scans.tables import Scan
 from emulator.resources.status import op_status
@@ -123,6 +124,7 @@ def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: 
     if job.state != State.DONE:
         raise Conflict(f"'{scan.name}' cannot be built: it is {job.state}", hint=f"forgelet job show {job.id}")
     _check(here, scan_id, specs, file_name)
+    quotas.room(here, user, "generation", more=len(specs))
     with here.database.write() as session:
         found = [_add(session, user, scan, spec) for spec in specs]
     here.queue.submit()

@@ -14,6 +14,7 @@ from emulator.jobs.outcome import failed
 from emulator.resources.distributions.names import tell_distribution
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
+from emulator.resources.quotas import service as quotas
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
@@ -150,6 +151,7 @@ def begin(
         problems.append("volumes: only a container has them")
     if problems:
         raise UserError("the scan cannot be run as asked", problems=problems)
+    quotas.room(here, user, "scan")
     with here.database.read() as session:
         check_mix(session, user, name, overlay)
     with opened(here.rooms.target(target, access)) as found:

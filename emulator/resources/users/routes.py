@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from emulator.jobs.kinds import State
+from emulator.resources.users import service as users
 from emulator.service import TheOwner, TheService, TheUser
 from emulator.wire.answer import answer
 
@@ -23,7 +24,4 @@ def status(here: TheService, _asking: TheUser) -> Response:
 @router.get("/users/{uid}")
 def show(owner: TheOwner) -> Response:
     """user"""
-    return answer(
-        "user",
-        {"created": owner.created, "dbId": owner.id, "loginName": owner.login, "active": True, "admin": owner.login == "root", "uri": f"users/{owner.login}"},
-    )
+    return answer("user", users.tell(owner))

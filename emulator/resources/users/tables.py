@@ -1,7 +1,8 @@
-"""Who may log in."""
+"""Who may log in, with what, and how much he may make."""
 
 from __future__ import annotations
 
+from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -14,3 +15,32 @@ class User(SQLModel, table=True):
     login: str = Field(unique=True)
     password: str
     created: str
+    admin: bool = False
+    """May manage users, and act as any of them by the login `ADMIN\\USER`."""
+    email: str = ""
+    first_name: str = ""
+    surname: str = ""
+
+
+class ApiKey(SQLModel, table=True):
+    """A pair of keys. The secret one is needed in clear to check signatures, so it is sealed (`emulator.storage.vault`), not hashed."""
+
+    __tablename__ = "api_key"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True)
+    user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)
+    public: str = Field(unique=True)
+    secret: str
+    created: str
+
+
+class Quota(SQLModel, table=True):
+    """How much of one type a user may have; no row: as much as he likes."""
+
+    __table_args__ = (UniqueConstraint("user_id", "type"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    user_id: int = Field(foreign_key="user.id", ondelete="CASCADE")
+    type: str
+    limit: int

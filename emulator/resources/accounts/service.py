@@ -1,0 +1,115 @@
+"""Cloud accounts: check, keep, tell, find. Secrets are sealed when they are stored and never told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from emulator.errors import Conflict
+from emulator.resources.accounts.tables import CloudAccount
+from emulator.resources.formats.catalogue import Platform, platform
+from emulator.resources.users.tables import User
+from emulator.service import Service
+from emulator.storage import stamp
+from scanner.errors import NotFound, UserError
+
+COMMON = frozenset({"xsiType", "name", "targetPlatform", "created", "dbId", "digest", "lastModified", "parentUri", "uri", "secretsMissing"})
+CERTIFIED = ("CredAccountAws", "CredAccountGoogle")
+"""Types whose answers must have the wrapper of certificates (PROTOCOL section 6)."""
+
+
+def account_uri(user: User, account: CloudAccount) -> str:
+    return f"users/{user.login}/accounts/{account.id}"
+
+
+def tell(user: User, account: CloudAccount) -> dict[str, Any]:
+    """credAccount, without its secrets."""
+    kind = platform(account.platform)
+    held = set(account.held)
+    told = {
+        "xsiType": kind.account,
+        "created": account.created,
+        "dbId": account.id,
+        "name": account.name,
+        "parentUri": f"users/{user.login}",
+        "uri": account_uri(user, account),
+        "targetPlatform": kind.tell(),
+        "secretsMissing": not held.issuperset(kind.secrets),
+        **{key: value for key, value in account.fields.items() if key != "certificates"},
+    }
+    if kind.account in CERTIFIED:
+        told["certificates"] = {"certificate": account.fields.get("certificates", [])}
+    return told
+
+
+def accounts(session: Session, user: User) -> Sequence[CloudAccount]:
+    """In the order in which they were made."""
+    return session.exec(select(CloudAccount).where(CloudAccount.user_id == user.id).order_by(col(CloudAccount.id))).all()
+
+
+def find(session: Session, user: User, account_id: int) -> CloudAccount:
+    """Raises `NotFound`, for other users' accounts too."""
+    found = session.get(CloudAccount, account_id)
+    if found is None or found.user_id != user.id:
+        raise NotFound(f"there is no cloud account {account_id}", hint="forgelet account list")
+    return found
+
+
+def named(session: Session, user: User, name: str) -> CloudAccount:
+    """By its name. Raises `NotFound`."""
+    found = session.exec(select(CloudAccount).where(CloudAccount.user_id == user.id, CloudAccount.name == name)).first()
+    if found is None:
+        raise NotFound(f"there is no cloud account '{name}'", hint="forgelet account list")
+    return found
+
+
+def secrets(here: Service, account: CloudAccount) -> dict[str, Any]:
+    """What opens the account, in clear: for the one call that logs in with it, never for an answer, log or argument."""
+    told = json.loads(here.vault.unseal(account.secrets)) if account.secrets else {}
+    assert isinstance(told, dict)
+    return told
+
+
+def create(here: Service, user: User, asked: dict[str, Any]) -> CloudAccount:
+    """Raises `UserError` naming everything that is missing or unknown, `Conflict` for a name that is taken."""
+    kind = platform(str(asked.get("targetPlatform", {}).get("name", "")))
+    problems = _problems(asked, kind)
+    if problems:
+        raise UserError(f"the account cannot be kept as one of {kind.name}", problems=problems)
+    fields = {key: value for key, value in asked.items() if key in (*kind.needs, *kind.may)}
+    hidden = {key: fields.pop(key) for key in kind.secrets if key in fields and key != "certificates"}
+    if "certificates" in fields:
+        given = fields["certificates"].get("certificate", [])
+        fields["certificates"] = [{key: one[key] for key in ("name", "type") if key in one} for one in given]
+        contents = {one.get("name", ""): one["content"] for one in given if "content" in one}
+        hidden |= {"certificates": contents} if contents else {}
+    assert user.id is not None
+    sealed = here.vault.seal(json.dumps(hidden)) if hidden else ""
+    made = CloudAccount(user_id=user.id, name=asked["name"], platform=kind.name, fields=fields, secrets=sealed, held=sorted(hidden), created=stamp.now())
+    try:
+        with here.database.write() as session:
+            session.add(made)
+    except IntegrityError as error:
+        raise Conflict(f"there is a cloud account '{made.name}' already", hint="give another name, or delete that one: forgelet account delete") from error
+    return made
+
+
+def _problems(asked: dict[str, Any], kind: Platform) -> list[str]:
+    known = COMMON | {*kind.needs, *kind.may}
+    name = str(asked.get("name", "")).strip()
+    return [
+        *([] if name and len(name) <= 200 else ["name: an account needs a name, of 200 characters at most"]),
+        *(f"{key}: is missing" for key in kind.needs if asked.get(key) in (None, "")),
+        *(f"{key}: accounts of {kind.name} have no such element" for key in asked if key not in known),
+        *([f"xsi:type: {asked['xsiType']} is not {kind.account}, which {kind.name} needs"] if asked.get("xsiType", kind.account) != kind.account else []),
+    ]
+
+
+def remove(here: Service, account: CloudAccount) -> None:
+    """Take the account away, its secrets with it."""
+    with here.database.write() as session:
+        session.delete(session.get_one(CloudAccount, account.id))

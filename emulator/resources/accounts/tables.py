@@ -1,0 +1,28 @@
+"""Accounts at clouds, as their owners gave them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class CloudAccount(SQLModel, table=True):
+    """One account. What is secret of it lies sealed in `secrets` (`emulator.storage.vault`) and is never told."""
+
+    __tablename__ = "cloud_account"
+    __table_args__ = (UniqueConstraint("user_id", "name"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)
+    name: str
+    platform: str
+    """Name of the target platform in the catalogue."""
+    fields: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    """The type's own elements that are no secrets."""
+    secrets: str = ""
+    """A JSON object, sealed."""
+    held: list[str] = Field(default_factory=list, sa_type=JSON)
+    """Which secrets there are."""
+    created: str

@@ -1,0 +1,108 @@
+"""The catalogue of formats, platforms and categories (`catalogue.toml`), told under UForge's names."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from scanner.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFormat:
+    """What an image can be built as. `platform` is the type of the account that publishes it, empty where nothing does."""
+
+    id: int
+    name: str
+    format: str
+    type: str
+    platform: str = ""
+
+    @property
+    def buildable(self) -> bool:
+        """Whether this Forgelet builds it."""
+        from builders.spec import TYPES
+
+        return self.name.lower() in TYPES
+
+    def tell(self) -> dict[str, Any]:
+        """targetFormat"""
+        uri = f"targetFormats/{self.id}"
+        kind = {"credAccountType": self.platform} if self.platform else {}
+        category = {"name": self.type.title(), "type": "IMAGEFORMAT"}
+        inner = {"name": self.format, "access": self.buildable, "active": True}
+        return {"dbId": self.id, "name": self.name, "format": inner, "category": category, "type": self.type, **kind, "access": self.buildable, "active": True, "uri": uri}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Where images can be published, and what an account there consists of."""
+
+    id: int
+    name: str
+    type: str
+    account: str
+    """UForge's type of its accounts, such as `CredAccountAws`."""
+    needs: tuple[str, ...]
+    may: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+    def tell(self) -> dict[str, Any]:
+        """targetPlatform"""
+        return {"dbId": self.id, "name": self.name, "type": self.type, "access": True, "active": True, "uri": f"targetPlatforms/{self.id}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A shelf for templates, projects (bundles) or formats."""
+
+    id: int
+    name: str
+    type: str
+
+    def tell(self) -> dict[str, Any]:
+        """category"""
+        return {"dbId": self.id, "name": self.name, "type": self.type, "orgUri": "orgs/1", "uri": f"orgs/1/categories/{self.id}"}
+
+
+@cache
+def _told() -> dict[str, Any]:
+    return tomllib.loads(files("emulator.resources.formats").joinpath("catalogue.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def formats() -> tuple[ImageFormat, ...]:
+    return tuple(ImageFormat(number, **told) for number, told in enumerate(_told()["formats"], 1))
+
+
+@cache
+def platforms() -> tuple[Platform, ...]:
+    lists = ("needs", "may", "secrets")
+    return tuple(
+        Platform(number, told["name"], told["type"], told["account"], *(tuple(told[key]) for key in lists)) for number, told in enumerate(_told()["platforms"], 1)
+    )
+
+
+@cache
+def categories() -> tuple[Category, ...]:
+    pairs = [(kind, name) for kind, names in _told()["categories"].items() for name in names]
+    return tuple(Category(number, name, kind) for number, (kind, name) in enumerate(pairs, 1))
+
+
+def image_format(name: str) -> ImageFormat:
+    """By its name, in any case. Raises `UserError`."""
+    for one in formats():
+        if one.name.lower() == name.lower():
+            return one
+    raise UserError(f"there is no image format '{name}'", hint="forgelet format list")
+
+
+def platform(name: str) -> Platform:
+    """By its name, in any case, or by its type. Raises `UserError`."""
+    for one in platforms():
+        if name.lower() in (one.name.lower(), one.type):
+            return one
+    raise UserError(f"there is no target platform '{name}'", hint="one of " + ", ".join(one.name for one in platforms()))

@@ -1,0 +1,99 @@
+"""Cloud accounts, formats, platforms and categories, as the real client asks for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from emulator.resources.accounts import service as accounts
+from emulator.resources.formats import catalogue
+from emulator.wire.schema import schema
+
+AS_XML = {"Accept": "application/xml", "Content-Type": "application/xml"}
+ACCOUNTS = "/api/users/root/accounts"
+TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+
+
+def request(platform: catalogue.Platform, **fields: str) -> bytes:
+    """As the real client writes it: every element with a type, and only the platform's name."""
+    inner = "".join(f'<{key} xsi:type="ns2:string">{value}</{key}>' for key, value in fields.items())
+    return (
+        '<ns1:credAccount xmlns:ns1="http://www.usharesoft.com/uforge" xmlns:ns2="http://www.w3.org/2001/XMLSchema" '
+        f'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="ns1:{platform.account}">'
+        f'<targetPlatform xsi:type="ns1:TargetPlatform"><name xsi:type="ns2:string">{platform.name}</name></targetPlatform>{inner}</ns1:credAccount>'
+    ).encode()
+
+
+@pytest.mark.parametrize("platform", catalogue.platforms(), ids=lambda one: one.type)
+def test_an_account_of_every_platform(drive: Any, platform: catalogue.Platform) -> None:
+    given = {key: f"https://{key}.example" if key.endswith("Url") else f"the-{key}" for key in platform.needs}
+    made = drive.http.post(ACCOUNTS, content=request(platform, name="mine", **given), headers=AS_XML)
+    assert made.status_code == 201, made.text
+    told = etree.fromstring(drive.http.get(ACCOUNTS, headers=AS_XML).content).find("credAccounts/credAccount")
+    assert told.get(TYPE) == f"ns1:{platform.account}"
+    assert told.findtext("targetPlatform/type") == platform.type
+    assert (told.find("certificates") is not None) == (platform.type in ("aws", "google"))
+    shown = {one.tag for one in told}
+    assert shown.isdisjoint(set(platform.secrets) - {"certificates"})
+    assert shown >= set(given) - set(platform.secrets)
+    with drive.service.database.read() as session:
+        kept = accounts.named(session, drive.service.authenticator.user("Basic cm9vdDpmb3JnZWxldA=="), "mine")
+    assert accounts.secrets(drive.service, kept) == {key: given[key] for key in platform.secrets if key in given}
+    number = told.findtext("dbId")
+    assert drive.http.delete(f"{ACCOUNTS}/{number}").status_code == 204
+    drive.error(drive.http.get(f"{ACCOUNTS}/{number}"), 404)
+
+
+def test_secrets_are_sealed(drive: Any) -> None:
+    fields = {"glanceUrl": "http://g", "keystoneUrl": "http://k", "keystoneVersion": "v3", "login": "me", "password": "open-sesame"}
+    made = drive.http.post(ACCOUNTS, json={"name": "mine", "targetPlatform": {"name": "OpenStack"}, **fields})
+    assert made.status_code == 201, made.text
+    assert "open-sesame" not in made.text
+    everything = b"".join(path.read_bytes() for path in drive.service.folders.data.rglob("*") if path.is_file())
+    assert b"open-sesame" not in everything
+    again = drive.http.post(ACCOUNTS, json={"name": "mine", "targetPlatform": {"name": "OpenStack"}, **fields})
+    drive.error(again, 409)
+
+
+def test_every_mistake_is_named(drive: Any) -> None:
+    body = {"xsiType": "CredAccountDocker", "targetPlatform": {"name": "OpenStack"}, "login": "x", "endpointUrl": "y"}
+    told = drive.error(drive.http.post(ACCOUNTS, json=body), 400)
+    assert [one.partition(":")[0] for one in told["problems"]][:5] == ["name", "glanceUrl", "keystoneUrl", "keystoneVersion", "password"]
+    drive.error(drive.http.post(ACCOUNTS, json={"name": "x", "targetPlatform": {"name": "Nimbus"}}), 400)
+    drive.error(drive.http.post(ACCOUNTS, json={"name": "x", "targetPlatform": "OpenStack"}), 400)
+
+
+def test_certificates_of_google(drive: Any) -> None:
+    body = {"name": "g", "targetPlatform": {"name": "Google Compute Engine"}, "certificates": {"certificate": [{"name": "c.json", "type": "googleCertificate", "content": "c2VjcmV0"}]}}
+    made = drive.http.post(ACCOUNTS, json=body).json()
+    assert made["certificates"] == {"certificate": [{"name": "c.json", "type": "googleCertificate"}]}
+    assert made["secretsMissing"] is False
+
+
+def test_the_catalogue_fits_uforge() -> None:
+    kinds = schema()
+    for one in catalogue.platforms():
+        assert set(one.needs) | set(one.may) | set(one.secrets) <= set(kinds.type(one.account).elements), one
+    named = [one.name.lower() for one in catalogue.formats()]
+    assert len(set(named)) == len(named)
+    unbuildable = {"cloudburstvmware", "cloudsigmaraw", "cloudwatt", "esx", "hyperv2012", "ovf09"}
+    assert {one.format for one in catalogue.formats()} == kinds.type("ImageFormat").elements["name"].simple.values - unbuildable
+
+
+def test_formats_platforms_orgs_and_categories(drive: Any) -> None:
+    formats = drive.http.get("/api/users/root/targetformats").json()["targetFormats"]["targetFormat"]
+    assert {one["name"] for one in formats if one["access"]} == {"openstack", "OpenStack QCOW2"}
+    assert len(drive.http.get("/api/users/root/targetplatforms").json()["targetPlatforms"]["targetPlatform"]) == 12
+    org = drive.http.get("/api/users/root/orgs").json()["orgs"]["org"][0]
+    found = drive.http.get(f"/api/{org['uri']}/categories?query=type=='PROJECT'").json()["categories"]["category"]
+    assert {one["type"] for one in found} == {"PROJECT"}
+    drive.error(drive.http.get("/api/orgs/2/categories"), 404)
+    drive.error(drive.http.get("/api/orgs/1/categories?query=type=PROJECT"), 400)
+
+
+def test_reset_takes_accounts_away(drive: Any) -> None:
+    drive.http.post(ACCOUNTS, json={"name": "o", "targetPlatform": {"name": "Outscale"}})
+    assert drive.http.post("/_forgelet/reset").status_code == 204
+    assert drive.http.get(ACCOUNTS).json() == {"credAccounts": {"credAccount": []}}
