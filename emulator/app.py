@@ -77,6 +77,7 @@ def _include(app: FastAPI) -> None:
     from emulator.resources.appliances import archives
     from emulator.resources.appliances import builds as appliance_builds
     from emulator.resources.appliances import routes as appliances
+    from emulator.resources.distributions import routes as distributions
     from emulator.resources.formats import routes as formats
     from emulator.resources.images import routes as images
     from emulator.resources.jobs import routes as jobs
@@ -87,7 +88,7 @@ def _include(app: FastAPI) -> None:
     from emulator.resources.targets import routes as targets
     from emulator.resources.users import routes as users
 
-    for module in (accounts, formats, orgs, quotas):
+    for module in (accounts, distributions, formats, orgs, quotas):
         app.include_router(module.router, prefix="/api")
     for module in (users, agents, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds):
         app.include_router(module.router, prefix="/api")

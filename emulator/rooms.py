@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from scanner.errors import UserError
 
 if TYPE_CHECKING:
     from builders.platforms.base import Platform
+    from builders.search import Offered
     from builders.spec import BuilderSpec
     from scanner.targets.access import Access
     from scanner.targets.base import Target
+
 
 def platform(kind: str) -> Platform:
     """The platform that builds images of that type. Raises `UserError`."""
@@ -35,6 +38,9 @@ class Rooms(Protocol):
     def platform(self, kind: str) -> Platform:
         """Raises `UserError`."""
 
+    def packages(self, codename: str, arch: str, pattern: str, cache: Path) -> list[Offered]:
+        """What the repositories of a release offer under a name. Raises `UserError`, `BuildFailed`."""
+
 
 class RealRooms:
     """The rooms themselves."""
@@ -51,3 +57,8 @@ class RealRooms:
 
     def platform(self, kind: str) -> Platform:
         return platform(kind)
+
+    def packages(self, codename: str, arch: str, pattern: str, cache: Path) -> list[Offered]:
+        from builders.search import search
+
+        return search(codename, arch, pattern, cache)

@@ -39,8 +39,9 @@ def _key(name: str) -> str:
 def uforge_name(name: str) -> tuple[str, str]:
     """UForge's name, and the real one where that says more than the first (else empty)."""
     key = _key(name)
-    if key in _NAMES:
-        return _NAMES[key], ""
+    known = _NAMES.get(name.lower(), _NAMES.get(key))
+    if known is not None:
+        return known, ""
     return _REBUILDS.get(key, PLACEHOLDER), name if key not in ("", "unknown") else "not known yet"
 
 

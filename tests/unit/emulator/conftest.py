@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from builders.errors import SpecError
 from builders.image import Fidelity, Image, ImageFile, Scope
+from builders.search import Offered
 from builders.spec import BuilderSpec, parse
 from emulator.app import make_app, make_service
 from emulator.control.capabilities import Capabilities
@@ -72,6 +74,10 @@ class FakeRooms:
 
     def platform(self, kind: str) -> Any:
         return FakePlatform()
+
+    def packages(self, codename: str, arch: str, pattern: str, cache: Path) -> list[Offered]:
+        moment = datetime(2024, 5, 1, 12, tzinfo=UTC)
+        return [Offered(f"{codename}-{name}", version, arch, 1000, "00", "web", moment) for name in ("nginx",) for version in ("1.0-1", "1.1-1") if pattern != "none"]
 
 
 class Tasks:
