@@ -1,0 +1,191 @@
+"""`hammr scan run`, from the real client, over SSH, into a container on the bridge whose SSH port is published on 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.hammr import Hammr
+from support.service import SCANS, Service, until
+
+from emulator.lab.lab import LiveSystem, lab_down, lab_up
+from scanner.host.mirrors import debian_mirrors
+from scanner.progress import Silent
+from scanner.report import Report
+
+pytestmark = [pytest.mark.hammr, pytest.mark.docker]
+NAME = "hammr-debian12-under-test"
+IMPOSTOR = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        heard = str(self.headers) + self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        open("/tmp/heard", "a").write(self.path + heard)
+        self.send_response(200); self.end_headers(); self.wfile.write(b'{"proof": "' + b'0' * 64 + b'"}')
+    do_GET = do_PUT = do_POST
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSystem]:
+    """The live system of the lab that is made for hammr."""
+    yield lab_up("hammr-debian12", debian_mirrors(), tmp_path_factory.mktemp("lab"), Silent(), name=NAME)
+    lab_down(NAME)
+
+
+@pytest.fixture
+def scan(machine: LiveSystem) -> Callable[..., list[str]]:
+    """The words of `scan run` of the machine."""
+    port = dict(machine.ports)[22].rpartition(":")[2]
+
+    def words(name: str, *more: str, password: str = "forgelet") -> list[str]:
+        where = ["--ip", "127.0.0.1", "--scan-port", port, "--scan-login", "root", "--scan-password", password]
+        return ["scan", "run", *where, "--name", name, *more]
+
+    return words
+
+
+def inside(script: str) -> str:
+    done = subprocess.run(["docker", "exec", NAME, "sh", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def groups(service: Service) -> dict[str, Any]:
+    """The scanned instances by name, as JSON tells them."""
+    told = service.http.get(SCANS, params={"includeScans": "true"}).json()["scannedInstances"]["scannedInstance"]
+    return {one["name"]: one for one in told}
+
+
+def report(service: Service, scan: dict[str, Any]) -> Report:
+    return Report(service.data / "scans" / str(scan["dbId"]))
+
+
+def titles() -> list[str]:
+    """The command lines of the container's processes."""
+    pids = subprocess.run(["docker", "top", NAME, "-o", "pid"], capture_output=True, text=True, check=True).stdout.split()[1:]
+    found = []
+    for pid in pids:
+        try:
+            found.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+def test_a_scan_with_overlay_comes_home(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
+    with hammr.start(*scan("scan-one", "--overlay", "--exclude", "/usr/share/doc", "/var/cache")) as process:
+        agents = until(lambda: [title for title in titles() if "/tmp/uforge-scan.bin hammr" in title], 60)
+        said = hammr.finish(process)
+    assert not any("forgelet" in agent for agent in agents), "that is the password"
+    lines = [line.partition("... ")[2] for line in said.text.splitlines() if line.startswith("... ")]
+    assert "Distribution:        Debian / 12 / x86_64" in lines
+    assert f"        Node Name:   {NAME}" in lines
+    assert f"Server URL: {service.origin}/api" in lines
+    assert lines[lines.index("Testing connection to the service...") + 1].strip() == "SUCCESS!"
+    assert "Scan successful" in said.text
+    group = groups(service)["scan-one"]
+    (one,) = group["scans"]["scan"]
+    assert (group["overlayIncluded"], one["name"], one["status"]["complete"]) == (True, "scan-one Scan #1", True)
+    assert one["exclude"] == ["/usr/share/doc", "/var/cache"]
+    found = report(service, one)
+    table = {entry.path: entry for entry in found.files()}
+    digests = dict(reversed(line.split(maxsplit=1)) for line in inside("sha256sum /etc/motd /srv/notes/readme /usr/bin/python3.11").splitlines())
+    assert {path: table[path].sha256 for path in digests} == digests
+    assert (table["/usr/share/doc"].state, table["/usr/share/doc"].reason) == ("excluded", "user")
+    listed = subprocess.run(["tar", "--zstd", "-tf", str(found.folder / "overlay.tar.zst")], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "srv/notes/readme" in listed and "usr/bin/python3.11" not in listed
+    assert inside("ls /tmp") == "", "the agent stays nowhere"
+    assert not any("uforge" in title for title in titles())
+
+
+def test_a_second_scan_of_the_name_is_its_second(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
+    inside("echo changed >> /srv/notes/readme")
+    begun = time.monotonic()
+    said = hammr(*scan("scan-one", "--overlay"))
+    assert "Scan successful" in said.text
+    first, second = groups(service)["scan-one"]["scans"]["scan"]
+    assert (second["name"], second["status"]["complete"]) == ("scan-one Scan #2", True)
+    before, after = ({e.path: e.sha256 for e in report(service, one).files()}["/srv/notes/readme"] for one in (first, second))
+    assert before != after == inside("sha256sum /srv/notes/readme").split()[0]
+    assert time.monotonic() - begun < 60
+
+
+def test_a_simple_scan_under_an_overlay_name_is_refused_before_anything_happens(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
+    hammr(*scan("scan-one"), status=2)
+    assert len(groups(service)["scan-one"]["scans"]["scan"]) == 2
+
+
+def test_a_simple_scan_brings_no_contents(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
+    hammr(*scan("simple"))
+    group = groups(service)["simple"]
+    assert not group["overlayIncluded"]
+    assert sorted(path.name for path in report(service, group["scans"]["scan"][0]).folder.iterdir()) == ["files.ndjson.zst", "head.json"]
+
+
+def test_a_wrong_password_of_the_machine_leaves_no_scan(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
+    said = hammr(*scan("nobody", password="wrong"), status=2, traceback=True)
+    assert "uthentication failed" in said.text
+    assert "nobody" not in groups(service)
+
+
+def test_an_exclude_that_is_no_path_fails_with_the_cause(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
+    said = hammr(*scan("relative", "--exclude", "srv/notes"))
+    (one,) = groups(service)["relative"]["scans"]["scan"]
+    assert one["status"]["error"] and "'srv/notes' is not an absolute path" in one["status"]["errorMessage"]
+    assert "'srv/notes' is not an absolute path" in said.text
+
+
+def test_what_happens_to_the_job_is_what_hammr_sees(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
+    service.fault("scan.inventory", "hang")
+    with hammr.start(*scan("stopped")) as process:
+        one = until(lambda: groups(service).get("stopped", {}).get("scans", {}).get("scan"), 60)[0]
+        service.in_stage(one["jobId"], "scan.inventory")
+        assert service.http.delete(f"/_forgelet/jobs/{one['jobId']}").status_code == 202
+        hammr.finish(process)
+    assert service.job(one["jobId"])["state"] == "cancelled"
+    until(lambda: not any("uforge" in title for title in titles()))
+    assert inside("ls /tmp") == ""
+
+
+def test_hammr_hears_of_a_service_that_the_machine_cannot_reach_and_nobody_else_hears_the_password(
+    hammr_folder: Path, scan: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "FORGELET_AGENT_WAIT", "6")
+    service = Service(tmp_path / "data")
+    try:
+        port = service.origin.rpartition(":")[2]
+        subprocess.run(["docker", "exec", "-d", NAME, "python3", "-c", IMPOSTOR, port], check=True)
+        until(lambda: f":{int(port):04X} " in inside("cat /proc/net/tcp"))
+        hammr = Hammr(hammr_folder, tmp_path / "home", f"{service.origin}/api", ["-a", f"{service.origin}/api", "-u", "root", "-p", "forgelet"])
+        said = hammr(*scan("lost"))
+        assert "FAILED!" in said.text and "cannot prove" in said.text
+        heard = inside("cat /tmp/heard; rm /tmp/heard")
+        assert "/api/agent/hello" in heard and "authorization" not in heard.lower() and "forgelet" not in heard
+        (one,) = groups(service)["lost"]["scans"]["scan"]
+        assert one["status"]["error"] and f"could not reach {service.origin}/api" in one["status"]["errorMessage"]
+        assert f"could not reach {service.origin}/api" in said.text
+    finally:
+        service.close()
+        inside("kill $(grep -l http.server /proc/[0-9]*/cmdline | grep -v self | cut -d/ -f3 | head -1)")
+
+
+def test_the_agent_on_the_host_s_network_and_without_hammr(service: Service, machine: LiveSystem, tmp_path: Path) -> None:
+    """As any machine whose loopback the service listens on: here a container with host networking, read-only."""
+    binary = tmp_path / "uforge-scan.bin"
+    binary.write_bytes(service.http.get("/resources/uforge-scan.bin").content)
+    binary.chmod(0o755)
+    run = ["docker", "run", "--rm", "--network", "host", "--read-only", "-v", f"{tmp_path}:/agent:ro", machine.image, "/agent/uforge-scan.bin"]
+    told = ["-u", "root", "-U", f"{service.origin}/api"]
+    probed = subprocess.run([*run, *told, "-p", "wrong", "-P"], capture_output=True, text=True, check=False)
+    assert probed.returncode == 1 and "the login or the password is wrong" in probed.stdout
+    done = subprocess.run([*run, *told, "-p", "forgelet", "-n", "direct"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (one,) = groups(service)["direct"]["scans"]["scan"]
+    assert one["status"]["complete"]
+    assert report(service, one).head.system.version == "12"
