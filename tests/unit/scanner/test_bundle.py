@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,26 @@ def test_without_any_python_it_says_so(binary, tmp_path):
     binary.write_bytes(binary.read_bytes().replace(b"/usr/libexec/platform-python /usr/bin/python3 /usr/local/bin/python3", b""))
     done = _run(binary, "inventory", path=_pythons(tmp_path / "bin"))
     assert (done.returncode, done.stderr) == (NO_PYTHON, b"uforge-scan: no usable Python 3.6 or newer is here\n")
+
+
+def test_hammr_s_user_sees_what_is_lacking_too(binary, tmp_path):
+    """hammr prints standard output only."""
+    binary.write_bytes(binary.read_bytes().replace(b"/usr/libexec/platform-python /usr/bin/python3 /usr/local/bin/python3", b""))
+    done = _run(binary, "-u", "root", "-P", path=_pythons(tmp_path / "bin"))
+    assert (done.returncode, done.stdout) == (NO_PYTHON, b"uforge-scan: no usable Python 3.6 or newer is here\n")
+    assert binary.exists()
+
+
+def test_every_download_is_stamped_for_itself():
+    one, other = bundle(AGENT="1", KEY="aa"), bundle(AGENT="2", KEY="bb")
+    stamps = []
+    for content in (one, other, bundle()):
+        found: dict[str, str] = {}
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            assert packed.testzip() is None
+            exec(packed.read("scanner/agent/stamp.py"), found)
+        stamps.append((found["AGENT"], found["KEY"]))
+    assert stamps == [("1", "aa"), ("2", "bb"), ("", "")]
 
 
 def test_a_file_that_may_not_run_is_told_at_once(binary):
