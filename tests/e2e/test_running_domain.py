@@ -1,4 +1,4 @@
-"""The image that was built, as a live system: scanned while it runs, through its guest agent alone, and again from its disk."""
+"""The image that was built, as a live system: scanned while it runs, changed in known ways, scanned again, and at last from its disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import truth
 from support.bench import Bench
+from support.drifting import Drifted, Subject
+from support.guestshell import shell_in
 
 from builders.machine import Machine, booted
 from scanner.compare import compare_files
@@ -22,8 +25,12 @@ from scanner.targets.libvirt import LibvirtTarget
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
 
+COUNT = 60
 EXCLUDES = ("/usr", "/boot")
 """Most of the bytes: an emulated processor takes its time for each."""
+AREAS = ("/etc", "/srv", "/opt", "/home", "/root", "/var/www")
+BUSY = ("/var/log", "/var/lib/systemd")
+"""A running machine writes there by itself."""
 HELLO = "printf 'hello\\n' > /etc/hello; chmod 0640 /etc/hello; setfattr -n user.note -v kept /etc/hello || true; sync"
 XML = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>512</memory><os><type arch='x86_64' machine='pc'>hvm</type></os><devices>
 <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk></devices></domain>"""
@@ -39,8 +46,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reports(bench: Bench, image: int, work: Path) -> Iterator[tuple[Report, Report, str]]:
-    """What the guest agent showed, what the disk showed after the machine was switched off, and what `scan targets` said meanwhile."""
+def looks(bench: Bench, image: int, work: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Drifted, Report, str]]:
+    """What the guest agent showed before and after a drift, what the disk showed after the machine was switched off, and what `scan targets` said."""
     with booted(bench.data / "images" / str(image) / "image.qcow2", "qcow2", 1024, work, hostname="guest") as machine:
         machine.wait_for_agent()
         machine.execute("/bin/systemctl", "is-system-running", "--wait", timeout=300)
@@ -48,7 +55,8 @@ def reports(bench: Bench, image: int, work: Path) -> Iterator[tuple[Report, Repo
         listed = bench.cli("scan", "targets", "-o", "json")
         target = LibvirtTarget(machine.name, work=work)
         the_capture_brings_what_is_asked_and_leaves_out_what_is_gone(target, work)
-        running = scan_target(target, work / "running", Silent(), excludes=EXCLUDES)
+        system = truth.System(shell_in(machine), pruned=EXCLUDES)
+        (drifted,) = Subject(machine.name, lambda: target, system, lambda: tmp_path_factory.mktemp("look"), AREAS, BUSY).drifts([401], COUNT)
         _nothing_stays(machine)
         machine.execute("/bin/sync")
     name = f"forgelet-test-{uuid.uuid4().hex[:8]}"
@@ -56,9 +64,16 @@ def reports(bench: Bench, image: int, work: Path) -> Iterator[tuple[Report, Repo
     virsh("define", str(work / "domain.xml"))
     try:
         off = scan_target(LibvirtTarget(name, work=work / "mounts"), work / "off", Silent(), excludes=EXCLUDES)
-        yield running, off, listed
+        yield drifted, off, listed
     finally:
         virsh("undefine", name)
+
+
+@pytest.fixture
+def reports(looks: tuple[Drifted, Report, str]) -> tuple[Report, Report, str]:
+    """The machine as it was last while it ran, and as its disk is."""
+    drifted, off, listed = looks
+    return drifted.after.report, off, listed
 
 
 def _nothing_stays(machine: Machine) -> None:
@@ -66,9 +81,14 @@ def _nothing_stays(machine: Machine) -> None:
     assert (status, [line for line in said.splitlines() if "No such file" not in line]) == (1, [])
 
 
+def test_what_drifts_in_a_machine_is_found_to_the_last_field(looks: tuple[Drifted, Report, str]) -> None:
+    assert len(looks[0].done.mutations) == COUNT
+    looks[0].check()
+
+
 def test_the_guest_agent_and_the_disk_show_the_same_machine(reports: tuple[Report, Report, str]) -> None:
     running, off, _ = reports
-    found = [one for one in compare_files(running, off) if not one.path.startswith(("/var/log", "/var/lib/systemd"))]
+    found = [one for one in compare_files(running, off) if not one.path.startswith(BUSY)]
     assert [(one.path, one.fields) for one in found if not (one.left and one.left.state == "excluded")] == []
     assert running.head.counts["files"] > 500
     assert running.head.packages == off.head.packages != []

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import sshhost
+from support import sshhost, truth
+from support.drifting import Subject
 from support.service import SCANS, Service
 from support.sshhost import PASSWORD, Cutter, KeyPair, SshHost, key_pair, running
 
@@ -137,6 +138,18 @@ def test_the_whole_host_by_ssh_is_what_it_is_from_outside(host: SshHost, reach: 
     outside = rows(DockerTarget(host.name), "outside")
     assert len(there) > 5000
     assert there == outside
+
+
+def test_what_drifts_on_a_host_is_found_by_ssh_to_the_last_field(host: SshHost, reach: Reach, keys: KeyPair, home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (home / "key").write_text(keys.private)
+    (home / "key").chmod(0o600)
+    options = ["-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={home}/known", "-o", "LogLevel=ERROR"]
+    login = truth.piped("ssh", "-i", str(home / "key"), *options, "-p", str(host.port), "root@127.0.0.1", "sh")
+    system = truth.System(login, Path(host.root), ("/usr/lib", "/usr/bin", "/var/log", "/noexec", "/small"))
+    drifting = Subject("ssh", lambda: reach(identity=keys.private, root="/"), system, lambda: tmp_path_factory.mktemp("scan"))
+    (drifted,) = drifting.drifts([301], 60)
+    assert len(drifted.done.mutations) == 60
+    drifted.check()
 
 
 def test_a_host_that_is_not_known_is_refused_with_its_fingerprint_and_known_once_accepted(host: SshHost, reach: Reach, keys: KeyPair, home: Path) -> None:
