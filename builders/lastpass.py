@@ -25,6 +25,7 @@ from builders import holes
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
 from builders.bootable import Tree, make_bootable
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by
+from builders.inodeflags import wanted
 from builders.plan import BuildPlan
 from scanner import metadata
 from scanner.agent.tree import Root
@@ -57,6 +58,8 @@ class Outcome:
     pruned: int = 0
     moved: int = 0
     """Files of added packages whose owner had to take another number."""
+    flagged: int = 0
+    """Paths that have inode flags on the source: `inodeflags.py` sets them when all else is done."""
     lacking: list[str] = field(default_factory=list)
     """Reported paths that the tree does not have, printable, first 200."""
 
@@ -191,6 +194,7 @@ class _Walk:
                 raise NotADirectoryError(entry.path)
             metadata.apply(folder, os.fsencode(entry.path).rpartition(b"/")[2] or b".", metadata.of_entry(entry))
             self.outcome.set += 1
+            self.outcome.flagged += wanted(entry)
         except (FileNotFoundError, NotADirectoryError):
             if len(self.outcome.lacking) < 200:
                 self.outcome.lacking.append(entry.raw.decode(errors="backslashreplace"))

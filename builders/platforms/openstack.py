@@ -64,6 +64,8 @@ def make(making: Making, into: Path, work: Path, cache: Path, progress: Progress
             outcome = last_pass(disk, making.scan, into / "plan.json", base, plan, work)
         if making.finish is not None:
             making.finish(disk, base)
+        if making.scan is not None and outcome["flagged"]:
+            outcome["flags"] = set_flags(disk, making.scan, work)
         check_file_system(disk)
         progress.log(f"last pass: {json.dumps(outcome)}")
     with clock.stage("convert", 82, "Writing the image"):
@@ -99,6 +101,17 @@ def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPl
             full = "No space left on device" in error.stderr
             hint = "set a larger diskSize" if full else "forgelet job log ID shows the whole story"
             raise BuildFailed(f"the last pass failed: {error.stderr.strip().splitlines()[-1]}\n{error.stderr}", hint=hint) from error
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def set_flags(disk: Path, scan: Path, work: Path) -> dict[str, Any]:
+    """Run `builders/inodeflags.py` as root on the mounted disk; answers what it did. Raises `BuildFailed`."""
+    with root_of(disk, "raw", work, writable=True) as root:
+        try:
+            done = run([sys.executable, "-m", "builders.inodeflags", str(root), str(scan)], root=True, env=own_path())
+        except CommandFailed as error:
+            raise BuildFailed(f"the inode flags cannot be set: {error.stderr.strip()[-300:]}", hint="forgelet job log ID shows the whole story") from error
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 

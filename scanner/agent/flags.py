@@ -21,11 +21,13 @@ LETTERS = (
     ("C", 0x800000),
 )
 """In lsattr's order. Flags by which a file system tells of itself (extents, indexed folders) are not an administrator's."""
-_MASK = sum(bit for _, bit in LETTERS)
-_SIZE = struct.calcsize("l")
+MASK = sum(bit for _, bit in LETTERS)
+SIZE = struct.calcsize("l")
 _READ = 1 if os.uname().machine.startswith(("ppc", "mips", "sparc", "alpha")) else 2
-_GET = (_READ << 30) | (_SIZE << 16) | (ord("f") << 8) | 1
+GET = (_READ << 30) | (SIZE << 16) | (ord("f") << 8) | 1
 """FS_IOC_GETFLAGS, `_IOR('f', 1, long)`: the number has the size of a long in it."""
+SET = ((4 if _READ == 1 else 1) << 30) | (SIZE << 16) | (ord("f") << 8) | 2
+"""FS_IOC_SETFLAGS, `_IOW('f', 2, long)`; scans only read."""
 
 
 class Flags:
@@ -39,8 +41,8 @@ class Flags:
         if device in self._without:
             return ""
         try:
-            (value,) = struct.unpack("l", fcntl.ioctl(fd, _GET, b"\0" * _SIZE))
+            (value,) = struct.unpack("l", fcntl.ioctl(fd, GET, b"\0" * SIZE))
         except OSError:
             self._without.add(device)
             return ""
-        return "".join(letter for letter, bit in LETTERS if value & bit) if value & _MASK else ""
+        return "".join(letter for letter, bit in LETTERS if value & bit) if value & MASK else ""
