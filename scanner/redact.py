@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from scanner.agent.secrets import suspected
 from scanner.agent.tree import printable
 from scanner.report import FileEntry, Kind, Redacted, Report, State
 from scanner.scan import Chooser, Pick
 
-_HOMES = r"(?:/root|/home/[^/]*)"
-_SECRETS = (
-    ("password hashes", r"/etc/g?shadow[^/]*|/var/backups/g?shadow[^/]*"),
-    ("SSH host key", r"/etc/ssh/ssh_host_[^/]*_key"),
-    ("private key", _HOMES + r"/\.ssh/id_[^/.]*|/etc/(?:ssl/private|pki/tls/private)/[^/]*|.*/[^/]*\.(?:key|pem|p12|pfx)"),
-    ("token", _HOMES + r"/(?:\.netrc|\.pgpass|\.git-credentials|\.aws/credentials|\.docker/config\.json)"),
-)
-"""What a secret is called, and the paths that hold one."""
-_PATTERNS = [(name, re.compile(pattern, re.DOTALL)) for name, pattern in _SECRETS]
-_PUBLIC = ("/usr/share/", "/usr/lib/", "/etc/ssl/certs/", "/usr/local/share/ca-certificates/")
-"""Certificates and what packages ship: known to everybody."""
-
 
 def is_secret(path: str) -> str | None:
-    """What kind of secret a file at `path` holds, by its name alone; None when it is none."""
-    if path.startswith(_PUBLIC):
-        return None
-    return next((name for name, pattern in _PATTERNS if pattern.fullmatch(path)), None)
+    """What kind of secret a file at `path` holds or may hold, by its name alone (`scanner/agent/secrets.py`); None when it is none."""
+    return suspected(os.fsencode(path))
 
 
 def secret_of(entry: FileEntry) -> str | None:

@@ -35,6 +35,18 @@ PLACES: Tuple[Tuple[str, bytes], ...] = (
     (PASSWORD, b"/var/cache/debconf/passwords.dat*"),
 )
 """What a secret is called, and the paths that hold one (`*` may stand for folders, too)."""
+SUSPECTS: Tuple[Tuple[str, bytes], ...] = (
+    (PRIVATE_KEY, b"*/.ssh/id_*"),
+    (PRIVATE_KEY, b"/etc/ssl/private/*"),
+    (PRIVATE_KEY, b"/etc/pki/tls/private/*"),
+    (PRIVATE_KEY, b"*.key"),
+    (PRIVATE_KEY, b"*.pem"),
+    (PRIVATE_KEY, b"*.p12"),
+    (PRIVATE_KEY, b"*.pfx"),
+)
+"""Paths that often hold one and may as well hold a certificate: a scan marks those whose contents say so, redaction spares all of them."""
+PUBLIC = (b"/usr/share/", b"/usr/lib/", b"/etc/ssl/certs/", b"/usr/local/share/ca-certificates/")
+"""Certificates and what packages ship: no suspects there."""
 
 Look = Tuple[str, bytes, "re.Pattern[bytes]"]
 CONTENTS: Tuple[Look, ...] = tuple(
@@ -62,15 +74,30 @@ CONTENTS: Tuple[Look, ...] = tuple(
 """What a secret is called, bytes that must be there for a closer look to be worth its while, and the closer look."""
 PUBLISHED = (b"/site-packages/", b"/dist-packages/", b"/node_modules/", b"/gems/")
 _EXACT = {place: kind for kind, place in PLACES if b"*" not in place}
-_GLOBS: List[Tuple[str, "re.Pattern[bytes]"]] = [
-    (kind, re.compile(fnmatch.translate(place.decode("ascii")).encode("ascii"))) for kind, place in PLACES if b"*" in place
-]
+Globs = List[Tuple[str, "re.Pattern[bytes]"]]
+
+
+def _globs(places: Tuple[Tuple[str, bytes], ...]) -> Globs:
+    return [(kind, re.compile(fnmatch.translate(place.decode("ascii")).encode("ascii"))) for kind, place in places if b"*" in place]
+
+
+_GLOBS, _SUSPECTS = _globs(PLACES), _globs(SUSPECTS)
 _ANY_GLOB = re.compile(b"|".join(pattern.pattern for _, pattern in _GLOBS))
 
 
 def kind_of(path: bytes, head: bytes) -> Optional[str]:
     """What kind of secret a file holds, by its place or by its first bytes; None when it is none that is known."""
-    return _EXACT.get(path) or _by_glob(path) or _by_contents(head, CONTENTS[:1] if _published(path) else CONTENTS)
+    return by_place(path) or _by_contents(head, CONTENTS[:1] if _published(path) else CONTENTS)
+
+
+def by_place(path: bytes) -> Optional[str]:
+    """What kind of secret a file at `path` holds for certain, whatever is in it."""
+    return _EXACT.get(path) or (_by_glob(path, _GLOBS) if _ANY_GLOB.match(path) else None)
+
+
+def suspected(path: bytes) -> Optional[str]:
+    """What kind of secret a file at `path` holds, or may hold."""
+    return by_place(path) or (None if path.startswith(PUBLIC) else _by_glob(path, _SUSPECTS))
 
 
 def _published(path: bytes) -> bool:
@@ -79,10 +106,8 @@ def _published(path: bytes) -> bool:
     return (path.startswith(b"/usr/") and not path.startswith(b"/usr/local/")) or any(part in path for part in PUBLISHED)
 
 
-def _by_glob(path: bytes) -> Optional[str]:
-    if not _ANY_GLOB.match(path) or path.endswith(b".pub"):
-        return None
-    return next((kind for kind, pattern in _GLOBS if pattern.match(path)), None)
+def _by_glob(path: bytes, globs: Globs) -> Optional[str]:
+    return None if path.endswith(b".pub") else next((kind for kind, pattern in globs if pattern.match(path)), None)
 
 
 def _by_contents(head: bytes, looks: Tuple[Look, ...]) -> Optional[str]:
