@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,13 +17,16 @@ PRUNED = "/tmp/"
 """Below it nothing is scanned anyway (`scanner/rules.toml`)."""
 FOLDER = """
 for place in /tmp /var/tmp /root; do
+    find "$place" -maxdepth 1 -type d -name '.uforge-scan.????????' -mmin +1440 -exec rm -rf {} + 2>/dev/null
     folder=$(mktemp -d "$place/.uforge-scan.XXXXXXXX" 2>/dev/null) || continue
     : > "$folder/$1" && chmod 700 "$folder/$1" && [ -x "$folder/$1" ] && : > "$folder/out" && echo "$folder" && exit 0
     rm -rf "$folder"
 done
 exit 126
 """
-"""A new folder where programs may run; with the output's file, so that it can be opened at once."""
+"""A new folder where programs may run; with the output's file, so that it can be opened at once. What a scan left that nobody could
+end goes after a day, which no scan lasts.
+"""
 RUN = 'cd "$1" && name=$2 && shift 2 && { sh "./$name" "$@" 2> said; echo $? > status; } | gzip -1 > out 2> packing'
 REMOVE = """
 [ -z "$2" ] || kill -s KILL -- "-$2" 2>/dev/null
@@ -31,6 +35,13 @@ for try in 1 2 3 4 5; do rm -rf -- "$1" && exit 0; sleep 1; done
 """The agent leads a process group of its own: what still runs when nobody listens any more ends with it. What is just dying may still
 make a file in the folder while that is removed, so it is tried again.
 """
+ABANDON = """
+for process in /proc/[0-9]*; do [ "$(readlink "$process/cwd")" = "$1" ] && kill -s KILL "${process#/proc/}"; done
+for try in 1 2 3 4 5; do rm -rf -- "$1" && exit 0; sleep 1; done
+"""
+"""Ends a scan whose reader died: known by its folder alone."""
+MARK = ".guest"
+"""Ending of the file in a job's folder by which `host/sweep.py` knows a folder in a guest: the machine's name, and the request that removes it."""
 LEFT = 64 << 20
 """Bytes that nobody wanted to read."""
 WHY = {
@@ -40,11 +51,13 @@ WHY = {
 
 
 @contextmanager
-def answer(guest: Guest, words: Callable[[Sequence[str]], list[str]], paths: Path | None = None) -> Iterator[BinaryIO]:
+def answer(guest: Guest, words: Callable[[Sequence[str]], list[str]], paths: Path | None = None, *, work: Path | None = None) -> Iterator[BinaryIO]:
     """What the agent writes to standard output in the guest. `words` is told what of our own must be pruned there; the content of
-    `paths` is the file `paths` of its folder. Raises `StepFailed`, `HostileInput`.
+    `paths` is the file `paths` of its folder. Below `work` lies a mark meanwhile, for whoever must end this. Raises `StepFailed`,
+    `HostileInput`.
     """
     folder, pid = _folder(guest), 0
+    mark = _mark(guest, folder, work) if work else None
     try:
         guest.write(f"{folder}/{NAME}", io.BytesIO(bundle()))
         if paths:
@@ -61,6 +74,16 @@ def answer(guest: Guest, words: Callable[[Sequence[str]], list[str]], paths: Pat
     finally:
         with suppress(ForgeletError):
             guest.execute("/bin/sh", "-c", REMOVE, "sh", folder, str(pid or ""))
+            if mark:
+                mark.unlink(missing_ok=True)
+
+
+def _mark(guest: Guest, folder: str, work: Path) -> Path:
+    request = {"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c", ABANDON, "sh", folder], "capture-output": False}}
+    work.mkdir(parents=True, exist_ok=True)
+    mark = work / f"{folder.rpartition('.')[2]}{MARK}"
+    mark.write_text(json.dumps({"domain": guest.where, "request": request}))
+    return mark
 
 
 def _read(guest: Guest, folder: str, raw: Growing) -> Iterator[BinaryIO]:

@@ -86,7 +86,7 @@ class LibvirtTarget:
         with self._domain() as (found, state):
             if state in RUNNING:
                 guest = self._guest(found, found.XMLDesc(0))
-                with answer(guest, lambda folder: agent.words(Place(self._root), [*excludes, *folder])) as stream:
+                with answer(guest, lambda folder: agent.words(Place(self._root), [*excludes, *folder]), work=self._work) as stream:
                     yield stream
             else:
                 with self._off(found) as place, agent.inventory_of(place, excludes) as stream:
@@ -97,7 +97,7 @@ class LibvirtTarget:
         with self._domain() as (found, state):
             if state in RUNNING:
                 guest = self._guest(found, found.XMLDesc(0))
-                with answer(guest, lambda folder: ["capture", "--root", self._root, "--paths", "paths"], paths) as stream:
+                with answer(guest, lambda folder: ["capture", "--root", self._root, "--paths", "paths"], paths, work=self._work) as stream:
                     yield stream
             else:
                 with self._off(found) as place, agent.capture(place.root, paths, as_root=True) as stream:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
+import os
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.service import until
 
 from scanner.errors import HostileInput, NotFound, StepFailed, UserError
+from scanner.host import sweep
 from scanner.host.systems import Disk
 from scanner.progress import Silent
 from scanner.report import Machine
@@ -255,3 +261,49 @@ def test_a_machine_without_readable_disks_says_which_and_why(agent: FakeAgent) -
     with pytest.raises(UserError) as caught:
         LibvirtTarget("vm", connect=lambda: FakeConnection(found), message=agent).facts()
     assert caught.value.problems == ("disk vda is of type 'network', which is not on this machine",)
+
+
+def test_a_scan_whose_reader_died_is_ended_by_the_sweep_of_its_folder(agent: FakeAgent, tree: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def virsh(argv: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
+        if argv[0] == "virsh":
+            asked.append(argv)
+            pid = json.loads(agent(None, argv[-1], 1))["return"]["pid"]
+            while not json.loads(agent(None, json.dumps({"execute": "guest-exec-status", "arguments": {"pid": pid}}), 1))["return"]["exited"]:
+                time.sleep(0.02)
+        return subprocess.CompletedProcess(argv, 0, b"", b"")
+
+    job = tmp_path / "job"
+    monkeypatch.setattr(guestscan, "RUN", 'cd "$1" && : > out && exec sleep 60')
+    found = FakeDomain("vm")
+    target = LibvirtTarget("vm", connect=lambda: FakeConnection(found), message=agent, root=str(tree), work=job / "target")
+    abandoned = target.inventory([])
+    abandoned.__enter__()
+    (folder,) = home.iterdir()
+    living = lambda: [link for link in Path("/proc").glob("[0-9]*/cwd") if os.path.realpath(link) == str(folder)]  # noqa: E731
+    until(living)
+    monkeypatch.setattr(sweep, "run", virsh)
+    monkeypatch.setattr(sweep, "available", lambda tool: tool == "virsh")
+    assert "ended the scan in vm" in sweep.give_back(job)
+    assert [argv[-2] for argv in asked] == ["vm"]
+    assert list(home.iterdir()) == []
+    until(lambda: not living())
+
+
+def test_a_scan_that_ends_by_itself_leaves_no_mark(agent: FakeAgent, tree: Path, tmp_path: Path) -> None:
+    found = FakeDomain("vm")
+    target = LibvirtTarget("vm", connect=lambda: FakeConnection(found), message=agent, root=str(tree), work=tmp_path / "target")
+    with target.inventory([]) as stream:
+        assert len(list((tmp_path / "target").glob("*.guest"))) == 1
+        stream.read()
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_what_a_scan_left_long_ago_goes_with_the_next_one(make: Make, home: Path) -> None:
+    for name, age in ((".uforge-scan.abcdefgh", 2 * 86400), (".uforge-scan.ijklmnop", 3600)):
+        (home / name).mkdir()
+        os.utime(home / name, (time.time() - age, time.time() - age))
+    with make().inventory([]) as stream:
+        stream.read()
+    assert [one.name for one in home.iterdir()] == [".uforge-scan.ijklmnop"]
