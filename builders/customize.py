@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from pathlib import Path
 
 from builders.bootable import Tree, make_bootable
 from builders.installation import Account, AccountGroup, Installation, Interface
+from builders.placing import installers, place
 from builders.plan import BuildPlan
-from builders.stack import SCAN_BUNDLE, Script, Stack, parse_document
+from builders.stack import Stack, parse_document
 from builders.template import Template
 
 SCRIPTS = "/usr/local/lib/forgelet"
@@ -84,8 +84,10 @@ def apply(job: Job) -> None:
         tree.write("/etc/apt/sources.list", job.sources)
     _accounts(root, stack.installation)
     _settings(tree, stack.installation)
-    _bundles(root, stack, Template(stack, Path(job.template)))
-    _scripts(tree, stack, Template(stack, Path(job.template)))
+    template = Template(stack, Path(job.template))
+    for bundle in stack.own_bundles:
+        place(tree, bundle, template)
+    _scripts(tree, stack, template)
 
 
 def _inside(root: Path, *argv: str, given: str | None = None) -> None:
@@ -212,26 +214,21 @@ def _swap(tree: Tree, mib: int) -> None:
 # bundles and scripts
 
 
-def _bundles(root: Path, stack: Stack, template: Template) -> None:
-    own = [bundle for bundle in stack.bundles if bundle.get("name") != SCAN_BUNDLE]
-    if own:
-        raise SystemExit(f"the bundle '{own[0].get('name')}' cannot be put into the image: files of bundles are not built yet")
-
-
 def _scripts(tree: Tree, stack: Stack, template: Template) -> None:
     for every_boot, name, what in ((False, "first-boot", "Scripts of the first boot"), (True, "every-boot", "Scripts of every boot")):
         chosen = [script for script in stack.scripts if script.every_boot == every_boot]
-        if chosen:
-            _install_scripts(tree, template, chosen, name, what, once=not every_boot)
+        contents = [(script.name, template.file(script.source).read_bytes()) for script in chosen]
+        if not every_boot:
+            contents = [*((title, f"#!/bin/sh\n{command}\n".encode()) for title, command in installers(stack.own_bundles)), *contents]
+        if contents:
+            _install_scripts(tree, contents, name, what, once=not every_boot)
 
 
-def _install_scripts(tree: Tree, template: Template, scripts: list[Script], name: str, what: str, *, once: bool) -> None:
+def _install_scripts(tree: Tree, scripts: list[tuple[str, bytes]], name: str, what: str, *, once: bool) -> None:
     folder = f"{SCRIPTS}/{name}"
-    for number, script in enumerate(scripts):
-        title = re.sub(r"[^A-Za-z0-9._-]", "_", script.name)
-        place = tree.at(f"{folder}/{number:04d}-{title}")
-        shutil.copyfile(template.file(script.source), place)
-        place.chmod(0o755)
+    for number, (script, contents) in enumerate(scripts):
+        title = re.sub(r"[^A-Za-z0-9._-]", "_", script)
+        tree.write(f"{folder}/{number:04d}-{title}", contents.decode(errors="surrogateescape"), 0o755)
     end = f"mkdir -p {DONE.rpartition('/')[0]}\ntouch {DONE}\n" if once else ""
     tree.write(f"{SCRIPTS}/run-{name}", RUNNER.format(folder=folder, end=end), 0o755)
     condition = f"ConditionPathExists=!{DONE}\n" if once else ""

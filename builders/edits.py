@@ -25,10 +25,12 @@ class PackageEdits:
         return bool(self.removed or self.added)
 
 
-def package_edits(head: ScanReport, wishes: Sequence[Wish]) -> PackageEdits:
-    """What a person changed in the list of packages. A template without any list has the scan's."""
+def package_edits(head: ScanReport, wishes: Sequence[Wish], bundled: Sequence[Wish] = ()) -> PackageEdits:
+    """What a person changed in the list of packages. A template without any list has the scan's; what bundles ask for comes on top."""
+    present = {package.name for package in installed(head)}
+    more = tuple(wish for wish in bundled if wish.name not in present | {wish.name for wish in wishes})
     if not wishes:
-        return PackageEdits()
+        return PackageEdits(added=more)
     wanted = {(wish.name, wish.arch): wish for wish in wishes}
     removed, met = [], set()
     for package in installed(head):
@@ -37,7 +39,7 @@ def package_edits(head: ScanReport, wishes: Sequence[Wish]) -> PackageEdits:
             met.add(key)
         else:
             removed.append(package)
-    return PackageEdits(tuple(removed), tuple(wish for key, wish in sorted(wanted.items()) if key not in met))
+    return PackageEdits(tuple(removed), (*(wish for key, wish in sorted(wanted.items()) if key not in met), *more))
 
 
 def without(scan: Path, edits: PackageEdits, into: Path) -> Path:

@@ -22,7 +22,7 @@ def scratch_plan(stack: Stack, spec: BuilderSpec, cache: Path) -> BuildPlan:
     system = stack.system
     archive = Archive(system.codename, system.arch, cache)
     archive.refresh()
-    asked = {wish.name: wish.apt for wish in stack.system.packages}
+    asked = {wish.name: wish.apt for wish in (*stack.bundled, *stack.system.packages)}
     reasons = {
         **dict.fromkeys(archive.standard(PROFILES[system.profile]), f"it is in the profile {system.profile}"),
         **TOOLS,

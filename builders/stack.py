@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from builders.bundle import Bundle, read_bundle
 from builders.installation import Installation, read_installation
 from builders.section import Section
 from builders.spec import Reader, compose, plain, refused
@@ -92,15 +93,21 @@ class Stack:
     installation: Installation
     scripts: tuple[Script, ...]
     """In the order in which they run."""
-    bundles: tuple[dict[str, Any], ...]
-    """As they are written; `builders/bundle.py` reads them."""
+    bundles: tuple[Bundle, ...]
+    bundled: tuple[Wish, ...]
+    """Packages that its bundles ask for."""
     document: dict[str, Any]
     """The section as it was written."""
 
     @property
     def from_scan(self) -> bool:
         """Whether a scan comes with it."""
-        return any(bundle.get("name") == SCAN_BUNDLE for bundle in self.bundles)
+        return any(bundle.name == SCAN_BUNDLE for bundle in self.bundles)
+
+    @property
+    def own_bundles(self) -> tuple[Bundle, ...]:
+        """All but the one that carries the scan."""
+        return tuple(bundle for bundle in self.bundles if bundle.name != SCAN_BUNDLE)
 
 
 def parse_stack(text: str, name: str, *, use_major: bool = False) -> Stack:
@@ -132,11 +139,11 @@ def _stack(section: Section, use_major: bool) -> Stack:
     os_section, setup = section.section("os"), section.section("installation")
     if os_section is None:
         section.problem("os", "is missing (name, version, arch)")
-    scripts = sorted((_script(one) for one in section.sections("config")), key=lambda script: script.order)
-    bundles = [plain(node) for node in section.nodes("bundles")]
-    if not all(isinstance(bundle, dict) for bundle in bundles):
-        section.problem("bundles", "must be a list of bundles, each with name, version and files")
     system = _system(os_section, use_major) if os_section else System("", "", "", "")
+    bundles = tuple(read_bundle(one, (system.name, system.version)) for one in section.sections("bundles"))
+    booted = [Script(file.name, file.source, file.every_boot, file.order) for bundle in bundles for file in bundle.tagged("bootscript")]
+    scripts = sorted([*(_script(one) for one in section.sections("config")), *booted], key=lambda script: script.order)
+    wishes = [Wish(*file.package) for bundle in bundles for file in bundle.tagged("ospkg")]
     made = Stack(
         name=name.strip(),
         version=version,
@@ -144,7 +151,8 @@ def _stack(section: Section, use_major: bool) -> Stack:
         system=system,
         installation=read_installation(setup) if setup else Installation(),
         scripts=tuple(scripts),
-        bundles=tuple(bundle for bundle in bundles if isinstance(bundle, dict)),
+        bundles=bundles,
+        bundled=tuple(wishes),
         document=_document(section, name.strip(), version, system),
     )
     section.finish()

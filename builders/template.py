@@ -92,20 +92,13 @@ def read_archive(archive: Path, into: Path, *, use_major: bool = False) -> tuple
     written.unlink()
     edited = []
     for bundle in stack.bundles:
-        if bundle.get("name") == SCAN_BUNDLE:
+        if bundle.name == SCAN_BUNDLE:
             (into / "scan").mkdir()
-            members = _scan_members(bundle, files)
+            members = {file.name: files / file.source for file in bundle.files}
             edited = scanbundle.take(members, into / "scan")
             for member in members.values():
                 member.unlink()
     return stack, edited
-
-
-def _scan_members(bundle: dict[str, Any], files: Path) -> dict[str, Path]:
-    try:
-        return {str(file["name"]): files / str(file["source"]) for file in bundle["files"]}
-    except (KeyError, TypeError) as error:
-        raise UserError(f"the bundle {SCAN_BUNDLE} needs files, each with name and source", hint="export the template again") from error
 
 
 def _check_sources(stack: Stack, names: set[str], name: str) -> None:

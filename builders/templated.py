@@ -18,7 +18,7 @@ from builders.plan import BuildPlan
 from builders.platforms.openstack import Making, make, own_path
 from builders.scratch import scratch_plan
 from builders.spec import BuilderSpec
-from builders.stack import SCAN_BUNDLE, Stack
+from builders.stack import Stack
 from builders.template import Template
 from scanner.errors import CommandFailed
 from scanner.host.disks import root_of
@@ -31,7 +31,7 @@ def build_template(template: Template, spec: BuilderSpec, into: Path, work: Path
     """Make the image of the template in folder `into`. Stages and errors as `Platform.build`."""
     scan = template.scan
     wishes = template.stack.system.packages
-    edits = package_edits(Report(scan).head, wishes) if scan is not None else None
+    edits = package_edits(Report(scan).head, wishes, template.stack.bundled) if scan is not None else None
     if scan is not None and edits:
         progress.log(f"packages taken out: {', '.join(p.name for p in edits.removed) or 'none'}; put in: {', '.join(w.apt for w in edits.added) or 'none'}")
         scan = without(scan, edits, work / "edited")
@@ -61,8 +61,7 @@ def rehearse(template: Template, spec: BuilderSpec, cache: Path) -> BuildPlan:
 
 def plain(stack: Stack) -> bool:
     """Whether nothing has to be done to the machine beyond its packages and its scan."""
-    own = [bundle for bundle in stack.bundles if bundle.get("name") != SCAN_BUNDLE]
-    return stack.installation.empty and not stack.scripts and not own
+    return stack.installation.empty and not stack.scripts and not stack.own_bundles
 
 
 def _customize(template: Template, scratch: bool, disk: Path, plan: Path, base: Base, work: Path, cache: Path) -> None:

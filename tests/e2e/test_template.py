@@ -1,0 +1,114 @@
+"""The template route: a scan becomes a template, leaves as an archive, comes back, and its image is the scan's image."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.bench import EXAMPLE, Bench
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.dib]
+
+CACHES = {b"./var/cache/ldconfig/aux-cache"}
+"""ldconfig writes inode numbers and change times into it."""
+
+
+@contextmanager
+def mounted(qcow2: Path, work: Path) -> Iterator[Path]:
+    raw, mount = work / "tree.raw", work / "tree"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(qcow2), str(raw)], check=True)
+    mount.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-o", "ro,noload,loop,offset=1048576", str(raw), str(mount)], check=True)
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+        raw.unlink()
+
+
+def canonical(bench: Bench, image: int, work: Path) -> dict[bytes, tuple[bytes, ...]]:
+    """Path -> everything about it, by find, sha256sum and getfattr. The time of what the build itself wrote says `built`."""
+    job = bench.service.ended(bench.json("image", "show", "--id", str(image))["jobId"])
+    began = datetime.fromisoformat(job["started"]).timestamp()
+    with mounted(bench.data / "images" / str(image) / "image.qcow2", work) as root:
+        listed = _run(root, "find", ".", "-xdev", "-printf", r"%p\t%y\t%m\t%U\t%G\t%s\t%T@\t%l\t%n\0")
+        hashed = _run(root, "sh", "-c", "find . -xdev -type f -print0 | xargs -0 sha256sum -z")
+        extended = _run(root, "sh", "-c", "find . -xdev -print0 | sort -z | xargs -0 getfattr -h -d -m - --absolute-names -e hex 2>&1")
+    hashes = {line[66:]: line[:64] for line in hashed.split(b"\0") if line}
+    rows: dict[bytes, tuple[bytes, ...]] = {b"attributes": (hashlib.sha256(extended).hexdigest().encode(),)}
+    for line in filter(None, listed.split(b"\0")):
+        path, kind, mode, uid, gid, size, time, link, names = line.split(b"\t")
+        when = b"built" if float(time) >= began else time
+        rows[path] = (kind, mode, uid, gid, b"" if kind == b"d" else size, when, link, b"" if path in CACHES else hashes.get(path, b""), names)
+    return rows
+
+
+def _run(root: Path, *argv: str) -> bytes:
+    return subprocess.run(argv, cwd=root, capture_output=True, check=True).stdout
+
+
+def made(bench: Bench, *argv: str) -> dict[str, Any]:
+    """The newest template after a command that makes one."""
+    bench.cli(*argv)
+    newest: dict[str, Any] = bench.json("template", "list")["appliances"]["appliance"][-1]
+    return newest
+
+
+@pytest.fixture(scope="module")
+def edit(bench: Bench, scan: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked archive of the scan's template."""
+    folder = tmp_path_factory.mktemp("edit")
+    template = made(bench, "scan", "import", "--id", str(scan), "--name", "fromscan", "--version", "1.0")
+    bench.cli("template", "export", "--id", str(template["dbId"]), "--file", str(folder / "a.tar.gz"))
+    with tarfile.open(folder / "a.tar.gz") as tar:
+        tar.extractall(folder / "tree", filter="data")
+    bench.cli("template", "delete", "--id", str(template["dbId"]), "--no-confirm")
+    return folder / "tree"
+
+
+def test_a_template_that_nobody_edited_builds_the_image_of_its_scan(bench: Bench, edit: Path, image: int, tmp_path: Path) -> None:
+    template = made(bench, "template", "create", "--file", str(edit / "template.yml"))
+    bench.cli("template", "build", "--id", str(template["dbId"]), "--file", str(EXAMPLE))
+    copy = bench.json("image", "list")["images"]["image"][-1]
+    assert copy["parentUri"] == template["uri"]
+    ours, theirs = canonical(bench, int(copy["dbId"]), tmp_path), canonical(bench, image, tmp_path)
+    assert len(theirs) > 5000
+    assert {path: (ours.get(path), row) for path, row in theirs.items() if ours.get(path) != row} == {}
+    assert ours.keys() == theirs.keys()
+
+
+def test_what_was_edited_is_in_the_image_and_nothing_else_changed(bench: Bench, edit: Path, image: int, tmp_path: Path) -> None:
+    tree = tmp_path / "new"
+    (tree / "srv").mkdir(parents=True)
+    (tree / "srv/edited").write_text("edited\n")
+    subprocess.run(["tar", "-rf", str(edit / "bundles/forgelet-scan/1.0/overlay.tar"), "--owner=0", "--group=0", "-C", str(tree), "srv/edited"], check=True)
+    (edit / "hello.sh").write_text("#!/bin/sh\necho hello > /root/hello\n")
+    document = yaml.safe_load((edit / "template.yml").read_text())
+    document["stack"]["version"] = "2.0"
+    document["stack"]["installation"] = {"users": [{"name": "carol", "userId": 1717}], "timezone": "Asia/Tokyo"}
+    document["stack"]["config"] = [{"name": "hello", "source": "hello.sh"}]
+    (edit / "template.yml").write_text(yaml.safe_dump(document))
+    template = made(bench, "template", "create", "--file", str(edit / "template.yml"))
+    bench.cli("template", "build", "--id", str(template["dbId"]), "--file", str(EXAMPLE))
+    newest = int(bench.json("image", "list")["images"]["image"][-1]["dbId"])
+    ours, theirs = canonical(bench, newest, tmp_path), canonical(bench, image, tmp_path)
+    new = {path.decode() for path in ours.keys() - theirs.keys()}
+    assert {"./srv/edited", "./home/carol", "./etc/systemd/system/forgelet-first-boot.service"} <= new
+    assert theirs.keys() <= ours.keys()
+    changed = {path.decode() for path, row in theirs.items() if ours[path][:5] + ours[path][7:8] != row[:5] + row[7:8]}
+    accounts = {f"./etc/{name}{dash}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid") for dash in ("", "-")}
+    assert changed - accounts <= {"attributes", "./etc/localtime", "./etc/timezone"}
+    with mounted(bench.data / "images" / str(newest) / "image.qcow2", tmp_path) as root:
+        assert (root / "srv/edited").read_text() == "edited\n"
+        assert "carol:x:1717:" in (root / "etc/passwd").read_text()
+        assert str((root / "etc/localtime").readlink()) == "/usr/share/zoneinfo/Asia/Tokyo"
+        (script,) = (root / "usr/local/lib/forgelet/first-boot").iterdir()
+        assert script.read_text() == "#!/bin/sh\necho hello > /root/hello\n"
