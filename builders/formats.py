@@ -7,21 +7,27 @@ import json
 from pathlib import Path
 
 from builders.errors import BuildFailed
-from builders.image import ImageFile
+from builders.image import ImageFile, driver
 from scanner.host.disks import root_of
 from scanner.host.loops import loop, partitions
 from scanner.host.run import run, text
 
 _CONVERT = {
-    "qcow2": ["-O", "qcow2", "-c", "-o", "compression_type=zstd"],
-    "raw": ["-O", "raw", "-S", "4k"],
+    "qcow2": ["-c", "-o", "compression_type=zstd"],
+    "raw": ["-S", "4k"],
+    "vmdk": ["-o", "subformat=streamOptimized"],
+    # Without it qemu rounds the size up to whole cylinders of a made-up geometry.
+    "vhd": ["-o", "force_size=on"],
+    "vdi": [],
 }
 
 
 def convert(disk: Path, format: str, into: Path) -> ImageFile:
     """Write `image.FORMAT` into the folder `into`."""
     target = into / f"image.{format}"
-    run(["qemu-img", "convert", "-W", "-m", "4", "-f", "raw", *_CONVERT[format], str(disk), str(target)])
+    # A stream is written in order.
+    parallel = [] if format == "vmdk" else ["-W", "-m", "4"]
+    run(["qemu-img", "convert", *parallel, "-f", "raw", "-O", driver(format), *_CONVERT[format], str(disk), str(target)])
     return ImageFile(format=format, name=target.name, size=target.stat().st_blocks * 512, sha256=sha256(target))
 
 
@@ -42,13 +48,13 @@ def check_file_system(disk: Path) -> None:
 
 def check_image(image: Path, format: str, virtual_size: int, work: Path) -> None:
     """Re-read the finished file: size, partition table, kernel, initramfs and bootloader. Raises `BuildFailed` naming what is wrong."""
-    told = json.loads(text(["qemu-img", "info", "--output=json", "-f", format, str(image)]))
+    told = json.loads(text(["qemu-img", "info", "--output=json", "-f", driver(format), str(image)]))
     if told["virtual-size"] != virtual_size:
         raise BuildFailed(f"{image.name} has {told['virtual-size']} bytes, not the {virtual_size} asked for")
     if format == "qcow2":
         run(["qemu-img", "check", "-q", "-f", format, str(image)])
     work.mkdir(parents=True, exist_ok=True)
-    with root_of(image, format, work) as root:
+    with root_of(image, driver(format), work) as root:
         problems = boot_problems(root)
     if problems:
         raise BuildFailed(f"{image.name} would not boot: {'; '.join(problems)}")

@@ -13,11 +13,16 @@ class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def driver(format: str) -> str:
+    """What qemu calls an image format."""
+    return {"vhd": "vpc"}.get(format, format)
+
+
 class ImageFile(_Data):
     """One file of an image."""
 
     format: str
-    """`qcow2` or `raw`"""
+    """One of `builders.spec.FORMATS`."""
     name: str
     """File name inside the image's folder."""
     size: int
@@ -66,7 +71,7 @@ class Image(_Data):
         """The plain qemu line that boots the image in `folder` without Forgelet; nothing is written to the image."""
         file = self.file()
         return (
-            f"qemu-system-x86_64 -m {self.memory} -smp 2 -snapshot -drive file={shlex.quote(str(folder / file.name))},format={file.format},if=virtio "
+            f"qemu-system-x86_64 -m {self.memory} -smp 2 -snapshot -drive file={shlex.quote(str(folder / file.name))},format={driver(file.format)},if=virtio "
             "-nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22 -nographic"
         )
 

@@ -4,7 +4,7 @@
     - type: openstack
       hardwareSettings: {memory: 1024}     # MiB
       installation: {diskSize: 2000}       # MiB, exactly the virtual size
-      format: qcow2                        # or raw, or [qcow2, raw]
+      format: qcow2                        # or raw, vmdk, vhd, vdi, or several: [qcow2, raw]
       account: …                           # this and every other key is kept for publishing
 
 Source of the keys: hammr's *Migrating a Live System* and its OpenStack builder.
@@ -22,10 +22,19 @@ import yaml
 
 from builders.errors import SpecError
 
-TYPES = {"openstack": "qcow2", "openstack qcow2": "qcow2"}
-"""Builder types, lower case, and the format that each makes when none is asked for."""
+TYPES = {
+    "openstack": "qcow2",
+    "openstack qcow2": "qcow2",
+    "openstack vmdk": "vmdk",
+    "openstack vhd": "vhd",
+    "openstack vdi": "vdi",
+    "qcow2": "qcow2",
+    "kvm": "qcow2",
+    "raw virtual disk": "raw",
+}
+"""Builder types, lower case, and the format that each makes when none is asked for: all that are one bare disk that boots by BIOS."""
 
-FORMATS = ("qcow2", "raw")
+FORMATS = ("qcow2", "raw", "vmdk", "vhd", "vdi")
 OWN_KEYS = frozenset({"type", "hardwareSettings", "installation", "format"})
 DISK_SIZES = (64, 2 * 1024 * 1024)
 """MiB; an MBR addresses 2 TiB at most."""

@@ -10,7 +10,7 @@ from typing import Any
 from builders import probes as probing
 from builders.explain import Explainer, canonical, listed_by
 from builders.fidelity import Comparison, Copy, compare
-from builders.image import Fidelity, Image
+from builders.image import Fidelity, Image, driver
 from builders.machine import Machine, booted
 from builders.probes import Answer, Probe
 from builders.stages import Stages
@@ -48,7 +48,7 @@ class _Proof:
         self.work.mkdir(parents=True, exist_ok=True)
         forwards = sorted({probe.port for probe in wanted})
         hostname = source.head.system.hostname
-        with booted(self.image / file.name, file.format, told.memory, self.work, hostname=hostname, forwards=forwards) as machine:
+        with booted(self.image / file.name, driver(file.format), told.memory, self.work, hostname=hostname, forwards=forwards) as machine:
             with clock.stage("boot", 5, "Booting the copy"):
                 seconds = machine.wait_for_agent()
             with clock.stage("ask", 45, "Asking the copy"):

@@ -77,11 +77,14 @@ def _include(app: FastAPI) -> None:
     from emulator.resources.appliances import archives
     from emulator.resources.appliances import builds as appliance_builds
     from emulator.resources.appliances import routes as appliances
+    from emulator.resources.deployments import routes as deployments
     from emulator.resources.distributions import routes as distributions
     from emulator.resources.formats import routes as formats
     from emulator.resources.images import routes as images
     from emulator.resources.jobs import routes as jobs
+    from emulator.resources.migrations import routes as migrations
     from emulator.resources.orgs import routes as orgs
+    from emulator.resources.publications import routes as publications
     from emulator.resources.quotas import routes as quotas
     from emulator.resources.scans import builds, compare, explain, reports
     from emulator.resources.scans import routes as scans
@@ -93,5 +96,7 @@ def _include(app: FastAPI) -> None:
     for module in (users, agents, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds):
         app.include_router(module.router, prefix="/api")
     app.include_router(binaries.router)
+    for module in (publications, deployments, migrations):
+        app.include_router(module.router, prefix="/api")
     for module in (control, user_control, jobs, targets):
         app.include_router(module.router, prefix="/_forgelet")

@@ -3,6 +3,7 @@
 UserError
 ├── Conflict           the request clashes with what is there                    (exit 1, HTTP 409)
 ├── Unauthorized       no credentials, or wrong ones                             (exit 1, HTTP 401)
+├── NotYet             a part of UForge that is not there yet                    (exit 1, HTTP 501)
 ├── Forbidden          another user's resources                                  (exit 1, HTTP 403)
 │   └── QuotaExceeded  as much as an administrator allows is there already       (exit 1, HTTP 403)
 └── TooLarge           a body that nobody needs                                  (exit 1, HTTP 413)
@@ -45,6 +46,13 @@ class QuotaExceeded(Forbidden):
     """The user has as much of it as an administrator allows."""
 
     code = "quota"
+
+
+class NotYet(UserError):
+    """A part of UForge that Forgelet does not have yet; the message says which, and nothing was done."""
+
+    http_status = 501
+    code = "not-yet"
 
 
 class TooLarge(UserError):

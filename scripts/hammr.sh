@@ -32,8 +32,11 @@ unpack_python27() {
     mmdebstrap --variant=extract --include=python2.7,libpython2.7-dev,libssl1.1,libffi7 bullseye "$1/root" "$mirror"
     mkdir "$1/lib"
     cp -a "$1/root"/usr/lib/x86_64-linux-gnu/lib{ssl.so.1.1,crypto.so.1.1,ffi.so.7}* "$1/lib/"
-    mkdir "$1/python27"
-    mv "$1/root/usr/bin" "$1/root/usr/include" "$1/root/usr/lib" "$1/python27/"
+    # Python's headers only: the C library's are this machine's.
+    mkdir -p "$1/python27/include/x86_64-linux-gnu"
+    mv "$1/root/usr/include/python2.7" "$1/python27/include/"
+    mv "$1/root/usr/include/x86_64-linux-gnu/python2.7" "$1/python27/include/x86_64-linux-gnu/"
+    mv "$1/root/usr/bin" "$1/root/usr/lib" "$1/python27/"
     rm -rf "$1/root" "$1/python27/lib/x86_64-linux-gnu"/lib*.so*
 }
 
@@ -58,6 +61,7 @@ make_hammr() {
         say "... unpacking Debian 11's Python 2.7"
         unpack_python27 "$FOLDER"
         python27=$FOLDER/python27/bin/python2.7
+        export C_INCLUDE_PATH=$FOLDER/python27/include/python2.7:$FOLDER/python27/include:$FOLDER/python27/include/x86_64-linux-gnu
     fi
     export LD_LIBRARY_PATH=$FOLDER/lib PYTHONNOUSERSITE=1
     say "... installing hammr 3.8.13 for $python27"

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict
 
 from emulator.errors import Conflict
-from emulator.jobs import ledger
 from emulator.resources.appliances import service as templates
 from emulator.resources.appliances.tables import Appliance
 from emulator.resources.images import service as images
-from emulator.resources.images.tables import Image
+from emulator.resources.images.asked import profile_of, spec_of
 from emulator.resources.quotas import service as quotas
 from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service, TheOwner, TheService
-from emulator.storage import stamp
 from emulator.wire.answer import answer, collection, nothing
 from emulator.wire.body import body
 from emulator.wire.query import parse
-from scanner.errors import UserError
 
 if TYPE_CHECKING:
     from builders.spec import BuilderSpec
 
 router = APIRouter(prefix="/users/{uid}/appliances/{aid}")
-MEMORY = 1024
-"""MiB; OpenStack formats are asked for without it."""
 
 
 class BuildRequest(BaseModel):
@@ -54,7 +48,7 @@ TheImage = Annotated[images.Found, Depends(found)]
 @router.post("/images")
 def create(aid: int, asked: Annotated[dict[str, Any], Depends(body("image"))], here: TheService, owner: TheOwner) -> Response:
     """One image, queued."""
-    made = begin(here, owner, aid, [_spec(here, owner, aid, asked)], simulated=bool(asked.get("simulated")))
+    made = begin(here, owner, aid, [_spec(here, owner, aid, asked)], simulated=bool(asked.get("simulated")), profile=profile_of(asked))
     return answer("image", images.tell(here.folders, owner, made[0]), 201)
 
 
@@ -99,23 +93,21 @@ def delete(here: TheService, image: TheImage) -> Response:
 
 
 def _spec(here: Service, user: User, aid: int, asked: dict[str, Any]) -> BuilderSpec:
-    """What the client asks for. Raises `UserError` for a format that cannot be built."""
-    from builders.spec import DISK_SIZES, TYPES, BuilderSpec
-
+    """What the client asks for; the disk's size is the template's when none is named. Raises `UserError`."""
     with here.database.read() as session:
-        default = templates.install_profile(user, templates.find(session, user, aid))["diskSize"]
-    kind = str((asked.get("targetFormat") or {}).get("name") or "")
-    if kind.lower() not in TYPES:
-        raise UserError(f"an image of the format '{kind}' cannot be built", hint="formats that can be built: " + ", ".join(TYPES))
-    profile = asked.get("installProfile") or {}
-    disk, memory = int(profile.get("diskSize") or default), int(profile.get("memorySize") or MEMORY)
-    if not DISK_SIZES[0] <= disk <= DISK_SIZES[1]:
-        raise UserError(f"diskSize: {disk} is not from {DISK_SIZES[0]} to {DISK_SIZES[1]} MiB")
-    # Without a file there is no line to name.
-    return BuilderSpec(kind, disk, memory, (TYPES[kind.lower()],))
+        return spec_of(asked, templates.install_profile(user, templates.find(session, user, aid))["diskSize"])
 
 
-def begin(here: Service, user: User, appliance_id: int, specs: list[BuilderSpec], *, simulated: bool = False, name: str = "request") -> list[images.Found]:
+def begin(
+    here: Service,
+    user: User,
+    appliance_id: int,
+    specs: list[BuilderSpec],
+    *,
+    simulated: bool = False,
+    name: str = "request",
+    profile: dict[str, Any] | None = None,
+) -> list[images.Found]:
     """Check everything, then queue one build per builder. Raises `UserError`; then nothing was started."""
     from builders.stack import parse_document
 
@@ -128,19 +120,7 @@ def begin(here: Service, user: User, appliance_id: int, specs: list[BuilderSpec]
         assert user.id is not None
         if session.get(Appliance, appliance_id) is None:
             raise Conflict(f"template {appliance_id} was deleted meanwhile")
-        made: list[images.Found] = []
-        for spec in specs:
-            asked = dataclasses.asdict(spec)
-            job = ledger.create(session, user.id, "build", "", {})
-            assert job.id is not None
-            title = str(spec.publishing.get("imageName") or appliance.name)
-            sizes = {"disk_size": spec.disk_size, "memory": spec.memory}
-            image = Image(user_id=user.id, appliance_id=appliance.id, name=title, type=spec.type, spec=asked, job_id=job.id, created=stamp.now(), **sizes)
-            session.add(image)
-            session.flush()
-            job.subject = images.image_uri(user, appliance, image)
-            job.arguments = {"image": image.id, "appliance": appliance.id, "spec": asked, "simulated": simulated}
-            made.append((image, appliance, job))
+        made = [images.add(session, user, appliance, spec, profile or {}, simulated=simulated) for spec in specs]
     here.queue.submit()
     return made
 

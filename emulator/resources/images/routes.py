@@ -1,11 +1,10 @@
-"""Images: flat under the user, and under their scan (rows 16, 31 to 33 of the call table). Both ways lead to the same resource."""
+"""Images: flat under the user, and under their scan (rows 16, 30 to 33 and 87 of the call table). Both ways lead to the same resource."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
 from emulator.resources.images import service as images
@@ -13,7 +12,7 @@ from emulator.resources.jobs.service import tell_job
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, nothing, ours
-from scanner.errors import NotFound
+from emulator.wire.body import body
 
 router = APIRouter()
 FLAT = "/users/{uid}/images"
@@ -48,6 +47,12 @@ def index(here: TheService, owner: TheOwner, sid: int | None = None) -> Response
     return collection("images", "image", [images.tell(here.folders, owner, one) for one in members])
 
 
+@router.post(SCAN)
+def create(siid: int, sid: int, asked: Annotated[dict[str, Any], Depends(body("image"))], here: TheService, owner: TheOwner) -> Response:
+    """One image of the scan, queued (row 30)."""
+    return answer("image", images.tell(here.folders, owner, images.begin_asked(here, owner, siid, sid, asked)), 201)
+
+
 @router.get(FLAT + "/{iid}")
 @router.get(SCAN + "/{iid}")
 def show(here: TheService, owner: TheOwner, image: TheImage) -> Response:
@@ -79,13 +84,13 @@ def cancel(here: TheService, image: TheImage) -> Response:
 @router.get(SCAN + "/{iid}/download")
 def download(here: TheService, image: TheImage, format: str | None = None) -> Response:
     """The disk, in one of the formats that it was built in; ranges are answered."""
-    iid = image[0].id
-    assert iid is not None
-    record = images.made(here.folders, iid)
-    for one in record["files"]:
-        if format in (None, one["format"]):
-            return FileResponse(here.folders.image(iid) / one["name"], media_type="application/octet-stream", filename=one["name"])
-    raise NotFound(f"image {iid} has no {format} disk", hint="formats: " + ", ".join(one["format"] for one in record["files"]))
+    return images.disk(here.folders, image[0], format)
+
+
+@router.api_route("/downloads/{iid}/{key}", methods=["GET", "HEAD"])
+def download_with_key(iid: int, key: str, here: TheService) -> Response:
+    """The first disk, to whoever knows the image's secret: hammr sends no login here (row 87). Ranges are answered."""
+    return images.disk(here.folders, images.unlocked(here, iid, key))
 
 
 @router.post(FLAT + "/{iid}/verifications")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import hmac
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel import Session, select
+from fastapi.responses import FileResponse
+from sqlmodel import Session, func, select
 
 from emulator.errors import Conflict
 from emulator.folders import Folders
 from emulator.jobs import ledger
 from emulator.jobs.kinds import State
 from emulator.resources.appliances.tables import Appliance
+from emulator.resources.formats.catalogue import image_format
+from emulator.resources.images.asked import profile_of, spec_of
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
 from emulator.resources.quotas import service as quotas
@@ -72,13 +76,21 @@ def tell(folders: Folders, user: User, found: Found) -> dict[str, Any]:
         "created": image.created,
         "dbId": image.id,
         "name": image.name,
+        "version": source.version if isinstance(source, Appliance) else "",
+        "revision": image.revision,
         "parentUri": source_uri(user, source),
         "uri": uri,
-        "downloadUri": f"{uri}/download",
+        "statusUri": f"{uri}/status",
+        "downloadUri": f"downloads/{image.id}/{image.download_key}",
         "status": op_status(job),
-        "targetFormat": {"name": image.type},
-        "installProfile": {"diskSize": image.disk_size, "memorySize": image.memory},
-        "compress": False,
+        "targetFormat": image_format(image.type).tell(),
+        "installProfile": {**image.profile, "diskSize": image.disk_size, "memorySize": image.memory},
+        "simulated": bool(job.arguments.get("simulated")),
+        # hammr downloads nothing else, and every disk here can be downloaded as it is.
+        "compress": True,
+        # hammr lists, deletes and cancels by these, finished or not.
+        "size": 0,
+        "fileSize": 0,
         "jobId": job.id,
     }
     return {**told, **_made(folders, image.id)} if job.state == State.DONE else told
@@ -94,6 +106,25 @@ def made(folders: Folders, image_id: int) -> dict[str, Any]:
     return record
 
 
+def unlocked(here: Service, image_id: int, key: str) -> Image:
+    """The image whose secret `key` is. Raises `NotFound`, the same for a wrong secret as for no such image."""
+    with here.database.read() as session:
+        image = session.get(Image, image_id)
+    if image is None or not hmac.compare_digest(key.encode("utf-8", "surrogatepass"), image.download_key.encode()):
+        raise NotFound("there is no such download", hint="image/downloadUri names it")
+    return image
+
+
+def disk(folders: Folders, image: Image, format: str | None = None) -> FileResponse:
+    """One of the files that the image was built as, the first when no format is named. Raises `Conflict`, `NotFound`."""
+    assert image.id is not None
+    files = made(folders, image.id)["files"]
+    for one in files:
+        if format in (None, one["format"]):
+            return FileResponse(folders.image(image.id) / one["name"], media_type="application/octet-stream", filename=one["name"])
+    raise NotFound(f"image {image.id} has no {format or ''} disk", hint="formats: " + ", ".join(one["format"] for one in files))
+
+
 def _made(folders: Folders, image_id: int) -> dict[str, Any]:
     from builders.image import Image as Made
 
@@ -101,10 +132,12 @@ def _made(folders: Folders, image_id: int) -> dict[str, Any]:
         record = made(folders, image_id)
     except Conflict:
         return {}
+    size = sum(one["size"] for one in record["files"])
     return {
-        "size": sum(one["size"] for one in record["files"]),
-        "sha256sum": record["files"][0]["sha256"] if record["files"] else "",
-        "format": {"name": record["files"][0]["format"] if record["files"] else ""},
+        "size": size,
+        "fileSize": size,
+        "fileName": record["files"][0]["name"] if record["files"] else None,
+        "sha256sum": record["files"][0]["sha256"] if record["files"] else None,
         "folder": str(folders.image(image_id)),
         "bootCommand": Made.model_validate(record).boot_line(folders.image(image_id)),
         **{_camel(key): value for key, value in record.items()},
@@ -126,7 +159,22 @@ def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: 
     _check(here, scan_id, specs, file_name)
     quotas.room(here, user, "generation", more=len(specs))
     with here.database.write() as session:
-        found = [_add(session, user, scan, spec) for spec in specs]
+        found = [add(session, user, scan, spec, {}) for spec in specs]
+    here.queue.submit()
+    return found
+
+
+def begin_asked(here: Service, user: User, instance_id: int, scan_id: int, asked: dict[str, Any]) -> Found:
+    """As `begin`, for what hammr asks for: one image. Raises `UserError`, `Conflict`; then nothing was started."""
+    with here.database.read() as session:
+        _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
+    spec = spec_of(asked)
+    if job.state != State.DONE:
+        raise Conflict(f"'{scan.name}' cannot be built: it is {job.state}", hint=f"forgelet job show {job.id}")
+    _check(here, scan_id, [spec], "image")
+    quotas.room(here, user, "generation")
+    with here.database.write() as session:
+        found = add(session, user, scan, spec, profile_of(asked))
     here.queue.submit()
     return found
 
@@ -163,28 +211,34 @@ def _check(here: Service, scan_id: int, specs: list[BuilderSpec], file_name: str
         raise type(wrong)(wrong.message, hint=wrong.hint, problems=problems)
 
 
-def _add(session: Session, user: User, scan: Scan, spec: BuilderSpec) -> Found:
-    assert user.id is not None and scan.id is not None
+def add(session: Session, user: User, source: Source, spec: BuilderSpec, profile: dict[str, Any], *, simulated: bool = False) -> Found:
+    """A new image of `source` and its queued job, in the caller's transaction."""
+    assert user.id is not None
     asked = dataclasses.asdict(spec)
+    scanned = isinstance(source, Scan)
+    kind, mine = ("scan", Image.scan_id) if scanned else ("appliance", Image.appliance_id)
+    last = session.exec(select(func.max(Image.revision)).where(mine == source.id, Image.type == spec.type)).one() or 0
     job = ledger.create(session, user.id, "build", "", {})
     assert job.id is not None
-    name = str(spec.publishing.get("imageName") or scan.name)
     image = Image(
         user_id=user.id,
-        scan_id=scan.id,
-        name=name,
+        scan_id=source.id if scanned else None,
+        appliance_id=None if scanned else source.id,
+        name=str(spec.publishing.get("imageName") or source.name),
         type=spec.type,
         disk_size=spec.disk_size,
         memory=spec.memory,
         spec=asked,
+        profile=profile,
+        revision=last + 1,
         job_id=job.id,
         created=stamp.now(),
     )
     session.add(image)
     session.flush()
-    job.subject = image_uri(user, scan, image)
-    job.arguments = {"image": image.id, "scan": scan.id, "spec": asked}
-    return image, scan, job
+    job.subject = image_uri(user, source, image)
+    job.arguments = {"image": image.id, kind: source.id, "spec": asked, **({"simulated": True} if simulated else {})}
+    return image, source, job
 
 
 def remove(here: Service, found: Found) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from sqlalchemy import JSON
@@ -25,5 +26,11 @@ class Image(SQLModel, table=True):
     memory: int
     """MiB"""
     spec: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    profile: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    """UForge's installProfile as it was sent, which clients compare with what they are told."""
+    revision: int = 1
+    """Which image of its kind it is that its source got, counted from 1."""
+    download_key: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
+    """Who knows it downloads the image without a login."""
     job_id: int = Field(foreign_key="job.id")
     created: str

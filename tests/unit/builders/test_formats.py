@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from builders.formats import boot_problems, sha256
+from builders.formats import boot_problems, convert, sha256
+from builders.image import driver
+from builders.spec import FORMATS
 
 KERNEL = "6.1.0-9-amd64"
 
@@ -60,3 +65,16 @@ def test_an_empty_tree_lacks_everything(tmp_path: Path) -> None:
 def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x" * 3_000_000)
     assert sha256(tmp_path / "x") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_holds_the_same_disk_at_its_exact_size(format: str, tmp_path: Path) -> None:
+    # Neither a multiple of a cylinder nor of a grain of any of the formats.
+    disk, size = tmp_path / "disk.raw", (5 << 20) + (1 << 19)
+    disk.write_bytes(os.urandom(1 << 20))
+    os.truncate(disk, size)
+    made = convert(disk, format, tmp_path)
+    info = ["qemu-img", "info", "--output=json", "-f", driver(format), str(tmp_path / made.name)]
+    assert json.loads(subprocess.run(info, capture_output=True, check=True).stdout)["virtual-size"] == size
+    subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", driver(format), str(disk), str(tmp_path / made.name)], check=True)
+    assert made.sha256 == sha256(tmp_path / f"image.{format}")

@@ -68,7 +68,7 @@ def test_the_disk_is_downloaded_whole_and_in_ranges(drive: Any) -> None:
     part = drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "qcow2"}, headers={"Range": "bytes=4-7"})
     assert whole.content == b"disk" * 256
     assert (part.status_code, part.content) == (206, b"disk")
-    drive.error(drive.http.get(f"/api/{image['downloadUri']}", params={"format": "raw"}), 404)
+    drive.error(drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "raw"}), 404)
 
 
 def test_a_cancelled_build_leaves_nothing_behind(drive: Any, tasks: Any) -> None:
@@ -113,3 +113,56 @@ def test_an_image_is_only_found_below_its_own_scan(drive: Any) -> None:
     image = drive.image()
     other = drive.scan("other")
     drive.error(drive.http.get(f"/api/{other['uri']}/images/{image['dbId']}"), 404)
+
+
+ASKED = {"targetFormat": {"name": "OpenStack QCOW2"}, "installProfile": {"diskSize": 2000, "swapSize": 512}, "compress": False}
+
+
+def asked_of(drive: Any, **changes: Any) -> Any:
+    """The answer to what hammr sends for `scan build`."""
+    scan = drive.scan()
+    return drive.http.post(f"/api/{scan['uri']}/images", json={**ASKED, **changes})
+
+
+def test_hammr_asks_for_one_image_and_is_told_what_it_sent(drive: Any) -> None:
+    answer = asked_of(drive)
+    assert answer.status_code == 201, answer.text
+    image = answer.json()
+    assert drive.service.queue.wait(image["jobId"], 10)
+    assert drive.service.ledger.get(image["jobId"]).state == "done"
+    told = drive.http.get(f"/api/{image['uri']}").json()
+    assert told["installProfile"] == {"diskSize": 2000, "swapSize": 512, "memorySize": 1024}
+    assert (told["targetFormat"]["format"]["name"], told["revision"], told["compress"]) == ("openstackqcow2", 1, True)
+    assert told["size"] == told["fileSize"] == 1024
+
+
+def test_revisions_count_the_images_of_one_kind_of_one_scan(drive: Any) -> None:
+    scan = drive.scan()
+    kinds = ["OpenStack QCOW2", "Raw Virtual Disk", "OpenStack QCOW2"]
+    answers = [drive.http.post(f"/api/{scan['uri']}/images", json={**ASKED, "targetFormat": {"name": kind}}) for kind in kinds]
+    assert [answer.json()["revision"] for answer in answers] == [1, 1, 2]
+
+
+def test_what_cannot_be_built_is_refused_with_the_reason_and_nothing_is_started(drive: Any) -> None:
+    told = drive.error(asked_of(drive, targetFormat={"name": "Docker"}), 400)
+    assert "it is no disk but a container image" in told["localizedErrorMsg"]["message"]
+    assert "openstack vmdk" in told["hint"]
+    assert len(drive.service.ledger.jobs()) == 1
+
+
+def test_sizes_that_make_no_sense_are_all_named(drive: Any) -> None:
+    told = drive.error(asked_of(drive, installProfile={"diskSize": 1, "memorySize": 1}), 400)
+    assert [problem.partition(":")[0] for problem in told["problems"]] == ["installProfile.diskSize", "installProfile.memorySize"]
+    assert len(drive.service.ledger.jobs()) == 1
+
+
+def test_the_download_opens_with_its_secret_and_with_nothing_else(drive: Any) -> None:
+    image = drive.image()
+    drive.http.auth = None
+    uri = f"/api/{image['downloadUri']}"
+    assert drive.http.get(uri).content == b"disk" * 256
+    assert drive.http.get(uri, headers={"Range": "bytes=1020-"}).content == b"disk"
+    assert drive.http.head(uri).headers["content-length"] == "1024"
+    for wrong in (uri[:-1], uri.replace("/1/", "/2/"), f"/api/downloads/1/{'x' * 32}"):
+        drive.error(drive.http.get(wrong), 404)
+    assert drive.http.get("/api/users/root/images/1/download").status_code == 401
