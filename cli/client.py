@@ -48,9 +48,13 @@ class Client:
     def delete(self, path: str) -> None:
         self._json("DELETE", self._mine(path))
 
-    def control(self, method: str, path: str, **query: Any) -> Any:
+    def shared(self, path: str, **query: Any) -> Any:
+        """Of a path that belongs to no user, such as `distributions/3`."""
+        return self._json("GET", f"{self.url}/{path}", params=query or None)
+
+    def control(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
         """Of a path below `/_forgelet`."""
-        return self._json(method, f"{self._origin}/_forgelet/{path}", params=query)
+        return self._json(method, f"{self._origin}/_forgelet/{path}", params=query, **({} if body is None else {"json": body}))
 
     def lines(self, path: str, **query: Any) -> Iterator[str]:
         """A stream below the user, line by line."""
