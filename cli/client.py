@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cli.errors import FAILED, UNREACHABLE, USER, CommandError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 ANSWER, CONNECT = 60.0, 5.0
@@ -19,14 +21,15 @@ ANSWER, CONNECT = 60.0, 5.0
 class Client:
     """One user's view of one service. `url` ends in the API's base path; ours lies beside it, at the origin."""
 
-    def __init__(self, url: str, user: str, password: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, url: str, user: str, password: str, transport: httpx.BaseTransport | None = None, *, insecure: bool = False, ca: str = "") -> None:
         import httpx  # here, since commands that need no service (serve above all) must not wait for it
 
         self.url = url.rstrip("/")
         self.user = user
         self._patient = httpx.Timeout(None, connect=CONNECT)
         self._origin = str(httpx.URL(self.url).copy_with(path="/", query=None)).rstrip("/")
-        self._http = httpx.Client(auth=httpx.BasicAuth(user, password), timeout=httpx.Timeout(ANSWER, connect=CONNECT), transport=transport, headers={"Accept": "application/json"}, trust_env=False)
+        verify = _verify(insecure, ca) if self.url.startswith("https:") else True
+        self._http = httpx.Client(verify=verify, auth=httpx.BasicAuth(user, password), timeout=httpx.Timeout(ANSWER, connect=CONNECT), transport=transport, headers={"Accept": "application/json"}, trust_env=False)
 
     def close(self) -> None:
         self._http.close()
@@ -103,7 +106,23 @@ class Client:
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise CommandError(f"'{self.url}' is not a URL of a service", hint="such as http://127.0.0.1:8090/api") from error
         except httpx.TransportError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                hint = "--ca FILE (tls/certificate.pem in the service's data folder), or --insecure"
+                raise CommandError(f"the certificate of {self.url} is not trusted", hint=hint, exit_code=UNREACHABLE) from error
             raise CommandError(f"no service answers at {self.url} ({error})", hint="forgelet serve", exit_code=UNREACHABLE) from error
+
+
+def _verify(insecure: bool, ca: str) -> ssl.SSLContext | bool:
+    if insecure:
+        return False
+    if not ca:
+        return True
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise CommandError(f"the certificate {ca} cannot be read: {error}", hint="--ca FILE: tls/certificate.pem in the service's data folder") from error
 
 
 def _refusal(response: httpx.Response) -> CommandError:

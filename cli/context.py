@@ -24,6 +24,8 @@ class Connection:
     url: str | None = None
     user: str | None = None
     password: str | None = None
+    insecure: bool | None = None
+    ca: str | None = None
 
 
 def client(context: typer.Context) -> Client:
@@ -33,8 +35,8 @@ def client(context: typer.Context) -> Client:
     from emulator import local
 
     asked = context.obj if isinstance(context.obj, Connection) else Connection()
-    settings = local.load(url=asked.url, user=asked.user, password=asked.password)
-    made = Client(settings.url, settings.user, settings.password)
+    settings = local.load(url=asked.url, user=asked.user, password=asked.password, insecure=asked.insecure, ca=asked.ca)
+    made = Client(settings.url, settings.user, settings.password, insecure=settings.insecure, ca=settings.ca)
     context.call_on_close(made.close)
     return made
 

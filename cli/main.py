@@ -15,7 +15,7 @@ from cli.context import Connection, Left
 from cli.errors import FAILED, INTERRUPTED, USER
 
 app = typer.Typer(help="Forgelet: a whole UForge on one machine.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-CONNECTION = ("--url", "--user", "--password")
+CONNECTION = ("--url", "--user", "--password", "--ca")
 
 
 @app.callback()
@@ -24,10 +24,12 @@ def connection(
     url: Annotated[str | None, typer.Option(help="The service (FORGELET_URL; http://127.0.0.1:8090/api).")] = None,
     user: Annotated[str | None, typer.Option(help="Login (FORGELET_USER; root).")] = None,
     password: Annotated[str | None, typer.Option(help="Password (FORGELET_PASSWORD; forgelet).")] = None,
+    insecure: Annotated[bool | None, typer.Option("--insecure", help="Take any certificate (FORGELET_INSECURE).")] = None,
+    ca: Annotated[str | None, typer.Option(help="File with the certificate to trust (FORGELET_CA).")] = None,
 ) -> None:
     """Where the service is, and who asks."""
     if context.obj is None:
-        context.obj = Connection(url, user, password)
+        context.obj = Connection(url, user, password, insecure, ca)
 
 
 app.command()(serve.serve)
@@ -56,7 +58,7 @@ def hoist(argv: list[str]) -> list[str]:
             rest += [word, *words]
         elif word in CONNECTION:
             front += [word, *[value for value in [next(words, None)] if value is not None]]
-        elif word.startswith(tuple(f"{option}=" for option in CONNECTION)):
+        elif word == "--insecure" or word.startswith(tuple(f"{option}=" for option in CONNECTION)):
             front.append(word)
         else:
             rest.append(word)

@@ -1,6 +1,7 @@
 """Where things lie in the data folder. Nobody else builds such a path.
 
 forgelet.db            the database (WAL)
+tls/                   the service's own certificate and its key
 secrets.key            opens the secrets in the database (0600)
 lock                   held by the service that owns the folder
 cache/                 outlives everything but `reset?cache=true`
@@ -32,6 +33,10 @@ class Folders:
     @property
     def secrets_key(self) -> Path:
         return self.data / "secrets.key"
+
+    @property
+    def tls(self) -> Path:
+        return self.data / "tls"
 
     @property
     def lock(self) -> Path:

@@ -21,7 +21,7 @@ def load(**overrides: Any) -> Settings:
     return load(**overrides)
 
 
-def serve(say: Callable[[str], None], *, host: str | None = None, port: int | None = None, data: Path | None = None) -> None:
+def serve(say: Callable[[str], None], *, host: str | None = None, port: int | None = None, data: Path | None = None, tls: bool | None = None) -> None:
     """Serve in this process until told to end. Raises `UserError` when the data folder or the port is taken."""
     # Start-up makes many objects and no garbage: collecting meanwhile costs a fifth of it. Serving turns it on again.
     gc.disable()
@@ -30,7 +30,7 @@ def serve(say: Callable[[str], None], *, host: str | None = None, port: int | No
     try:
         from emulator.serve import serve
 
-        serve(load(host=host, port=port, data=data), say)
+        serve(load(host=host, port=port, data=data, tls=tls), say)
     finally:
         gc.enable()
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from emulator.folders import Folders
 from emulator.nearby import Nearby
@@ -72,13 +73,23 @@ def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None]) ->
             _end_by(PATIENCE)
             super().handle_exit(sig, frame)
 
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE, server_header=False)
+    tls = _tls(settings, here.folders)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE, server_header=False, **tls)
     # uvicorn gives the signal back to whoever handled it before, once it has shut down: that is nobody, and the end is a good one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
     host, port = sock.getsockname()[:2]
-    say(f"Forgelet serves http://{host}:{port}/api (data in {here.folders.data})")
+    say(f"Forgelet serves {'https' if tls else 'http'}://{host}:{port}/api (data in {here.folders.data})")
     asyncio.run(Server(config).serve(sockets=[sock]))
+
+
+def _tls(settings: Settings, folders: Folders) -> dict[str, Any]:
+    if not settings.tls:
+        return {}
+    from emulator.certificate import certificate
+
+    made, key = certificate(folders.tls, settings.host)
+    return {"ssl_certfile": made, "ssl_keyfile": key}
 
 
 def _end_by(seconds: float) -> None:

@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     """Seconds without a sign of life after which an agent of hammr's is given up."""
     listing_pause: float = Field(default=1, ge=0, le=60)
     """Seconds that hammr's listing by name takes while all scans of it are finished."""
+    tls: bool = False
+    """Serve https, with a certificate that the service makes and signs itself (`tls/certificate.pem` in the data folder)."""
+    insecure: bool = False
+    """The client takes any certificate."""
+    ca: str = ""
+    """File with the certificate, or its authority's, that the client trusts; empty: the machine's authorities."""
     accel: str = ""
     """How virtual machines run: `kvm` for hardware acceleration; anything else is emulation, which works everywhere."""
     debian_mirror: str = ""

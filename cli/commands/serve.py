@@ -15,6 +15,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (8090).")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder that holds everything.")] = None,
+    tls: Annotated[bool | None, typer.Option("--tls", help="Serve https, with a certificate that the service signs itself: tls/certificate.pem in the data folder.")] = None,
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM."""
-    local.serve(say, host=host, port=port, data=data)
+    local.serve(say, host=host, port=port, data=data, tls=tls)
