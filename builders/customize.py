@@ -37,6 +37,13 @@ ExecStart={runner}
 [Install]
 WantedBy=multi-user.target
 """
+HOST_KEYS = """\
+# The image has no host keys: each machine makes its own, also where cloud-init finds no cloud.
+[Service]
+ExecStartPre=
+ExecStartPre=/usr/bin/ssh-keygen -A
+ExecStartPre=/usr/sbin/sshd -t
+"""
 RUNNER = """\
 #!/bin/sh
 # Every script of this folder in order; one that fails does not keep the others from running.
@@ -82,6 +89,8 @@ def apply(job: Job) -> None:
         plan = BuildPlan.model_validate_json(Path(job.plan).read_bytes())
         make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), lambda path: False)
         tree.write("/etc/apt/sources.list", job.sources)
+        if tree.at("/usr/sbin/sshd", make=False).exists():
+            tree.write("/etc/systemd/system/ssh.service.d/10-forgelet.conf", HOST_KEYS)
     _accounts(root, stack.installation)
     _settings(tree, stack.installation)
     template = Template(stack, Path(job.template))
