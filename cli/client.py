@@ -29,7 +29,7 @@ class Client:
         self._patient = httpx.Timeout(None, connect=CONNECT)
         self._origin = str(httpx.URL(self.url).copy_with(path="/", query=None)).rstrip("/")
         verify = _verify(insecure, ca) if self.url.startswith("https:") else True
-        self._http = httpx.Client(verify=verify, auth=httpx.BasicAuth(user, password), timeout=httpx.Timeout(ANSWER, connect=CONNECT), transport=transport, headers={"Accept": "application/json"}, trust_env=False)
+        self._http = httpx.Client(verify=verify, auth=httpx.BasicAuth(user, password), timeout=httpx.Timeout(ANSWER, connect=CONNECT), transport=transport, headers={"Accept": "application/json", "User-Agent": "forgelet"}, trust_env=False)
 
     def close(self) -> None:
         self._http.close()

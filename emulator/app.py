@@ -62,6 +62,10 @@ def make_app(service: Service) -> FastAPI:
     app.state.service = service
     faults.install(app)
     app.add_middleware(Tidy)
+    if service.settings.journal is not None:
+        from emulator.control.journal import Journal
+
+        app.add_middleware(Journal, folder=service.settings.journal)
     app.include_router(health.router, prefix="/_forgelet")
     app.router.routes.append(Deferred(app, _include))
     return app
