@@ -72,6 +72,20 @@ class Authenticator:
             raise Unauthorized("the login or the password is wrong", hint=_HINT)
         return self._supervised(user, target) if backslash else user
 
+    def agent(self, header: str | None) -> User:
+        """The same for hammr's agent: in supervisor mode hammr starts it with alice's login and boss's password, without saying who
+        boss is (PROTOCOL 5.3). Raises `Unauthorized`."""
+        try:
+            return self.user(header)
+        except Unauthorized:
+            login, password = _credentials(header)
+            with self._database.read() as session:
+                bosses = session.exec(select(User).where(User.admin)).all()
+            for boss in bosses:
+                if self._right(password, boss.password) and boss.login != login:
+                    return self._supervised(boss, login)
+            raise
+
     def signer(self, target: bytes) -> User:
         """Whose API key signed the raw request target. Raises `Unauthorized`."""
         signed, _, signature = target.rpartition(b"&signature=")

@@ -56,6 +56,9 @@ class Nearby:
             except Exception as error:
                 log.info("no container is made to find the service: %s", error)
                 return 0
+            for inode in set(self._servers) - set(found):
+                # The container is gone; our socket is what keeps its network.
+                self._loop.call_soon_threadsafe(self._servers.pop(inode).close)
             for inode, pid in found.items():
                 if inode not in self._servers:
                     self._listen(inode, pid, port)
@@ -76,11 +79,10 @@ class Nearby:
         assert self._loop is not None
         try:
             sock = socket_inside(pid, port)
+            made = asyncio.run_coroutine_threadsafe(asyncio.start_server(_Passage(port).carry, sock=sock), self._loop)
+            self._servers[inode] = made.result(5)
         except OSError as error:
             log.info("the service is not on the loopback of process %s: %s", pid, error)
-            return
-        made = asyncio.run_coroutine_threadsafe(asyncio.start_server(_Passage(port).carry, sock=sock), self._loop)
-        self._servers[inode] = made.result(5)
 
 
 class _Passage:

@@ -104,7 +104,7 @@ def probe(asked: Asked) -> int:
     _say(lines)
     try:
         line = uplink.find(asked["base"])
-        path, headers = _credential(asked).sign("status")
+        path, headers = _credential(asked).sign("agent/login")
         line.ask("GET", path, headers=headers)
     except (uplink.Refused, OSError) as error:
         _say(["%36sFAILED!" % "", str(error)])

@@ -153,6 +153,23 @@ def test_what_happens_to_the_job_is_what_hammr_sees(hammr: Hammr, service: Servi
     assert inside("ls /tmp") == ""
 
 
+def test_api_keys_are_all_that_an_agent_needs(anybody: Callable[..., Hammr], service: Service, scan: Callable[..., list[str]]) -> None:
+    key = service.http.post("/_forgelet/users/root/keys").json()
+    said = anybody("-u", "root", "-k", key["publicKey"], "-s", key["secretKey"])(*scan("by-key"))
+    assert "SUCCESS!" in said.text
+    assert groups(service)["by-key"]["scans"]["scan"][0]["status"]["complete"]
+
+
+def test_a_supervisor_scans_for_another(anybody: Callable[..., Hammr], service: Service, scan: Callable[..., list[str]]) -> None:
+    assert service.http.post("/_forgelet/users", json={"login": "alice", "password": "wonderland"}).status_code == 201
+    said = anybody("-u", "root\\alice", "-p", "forgelet")(*scan("for-alice"))
+    assert "SUCCESS!" in said.text and "User: alice" in said.text
+    told = service.http.get("/api/users/alice/scannedinstances", params={"includeScans": "true"}, auth=("alice", "wonderland")).json()
+    (one,) = told["scannedInstances"]["scannedInstance"]
+    assert one["name"] == "for-alice" and one["scans"]["scan"][0]["status"]["complete"]
+    assert "for-alice" not in groups(service)
+
+
 def test_hammr_hears_of_a_service_that_the_machine_cannot_reach_and_nobody_else_hears_the_password(
     hammr_folder: Path, scan: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,8 @@ from emulator.jobs.kinds import ENDED
 from emulator.resources.agents import downloads
 from emulator.resources.agents import service as agents
 from emulator.resources.agents.ingest import Ingest
-from emulator.service import Service, TheService, TheUser
+from emulator.resources.users.tables import User
+from emulator.service import Service, TheService, user
 from emulator.wire.answer import nothing, ours
 from scanner.host import clock
 
@@ -78,8 +79,23 @@ def gone(told: Gone, here: TheService) -> Response:
     return ours("agent", {})
 
 
+def starter(request: Request, here: TheService) -> User:
+    """Who started the agent. Raises `Unauthorized`, `Forbidden`."""
+    header = request.headers.get("authorization")
+    return user(request, here) if header is None else here.authenticator.agent(header)
+
+
+TheStarter = Annotated[User, Depends(starter)]
+
+
+@router.get("/login")
+def login(asking: TheStarter) -> Response:
+    """Whether the login of an agent that only tries is right."""
+    return ours("agent", {"login": asking.login})
+
+
 @router.post("/scans")
-def announce(told: Announcement, here: TheService, asking: TheUser) -> Response:
+def announce(told: Announcement, here: TheService, asking: TheStarter) -> Response:
     """A new scan; what follows carries its token instead of a login."""
     scan, token = agents.begin(here, asking, told.agent, told.name, told.overlay, told.exclude, told.system, told.node)
     return ours("agent", {"scan": scan.id, "name": scan.name, "token": token}, 201)

@@ -11,6 +11,7 @@ from emulator.resources.agents import downloads
 from emulator.resources.agents.ingest import Ingest
 from emulator.resources.agents.tables import Download
 from emulator.resources.jobs.tables import Job
+from emulator.resources.quotas import service as quotas
 from emulator.resources.scans import service as scans
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.users.tables import User
@@ -24,13 +25,14 @@ LONGEST_WORD = 100
 
 
 def begin(here: Service, user: User, agent: str, name: str, overlay: bool, exclude: list[str], system: dict[str, str], node: str) -> tuple[Scan, str]:
-    """The new scan, and the token of what follows. Raises `UserError`, `Conflict`, `NotFound`; then nothing was started."""
+    """The new scan, and the token of what follows. Raises `UserError`, `Conflict`, `NotFound`, `QuotaExceeded`; then nothing was started."""
     download = downloads.find(here, agent)
     if download.given_up:
         raise Conflict("this agent came too late: its scan was given up", hint="run hammr scan run again")
     problems = [*scans.check_name(name), *scans.check_exclude(exclude)]
     if problems:
         raise UserError("the scan cannot be run as asked", problems=problems)
+    quotas.room(here, user, "scan")
     label = PREFIX + (NODE.sub("-", node)[:LONGEST_WORD] or "unknown")
     with here.database.write() as session:
         scans.check_mix(session, user, name, overlay)

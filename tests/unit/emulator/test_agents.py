@@ -330,3 +330,27 @@ def test_the_migration_agent_is_the_same_program(http):
     with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
         exec(packed.read("scanner/agent/stamp.py"), stamp)
     assert stamp["KIND"] == "migrate" and answer.content.startswith(b"#!/bin/sh")
+
+
+def test_hammr_s_agent_of_a_supervisor_comes_with_the_pair_that_it_was_given(http):
+    """alice's login with an administrator's password (PROTOCOL 5.3): for agents only."""
+    assert http.post("/_forgelet/users", json={"login": "alice", "password": "wonder:land"}).status_code == 201
+    agent = Agent(http)
+    http.auth = ("alice", "forgelet")
+    assert http.get("/api/agent/login").json() == {"login": "alice"}
+    assert agent.announce().status_code == 201
+    assert http.get("/api/users/alice/scannedinstances").status_code == 401
+    http.auth = ("nobody", "forgelet")
+    assert http.get("/api/agent/login").status_code == 403
+    http.auth = ("root", "wonder:land")
+    assert http.get("/api/agent/login").status_code == 401
+    http.auth = ("alice", "wonder:land")
+    assert [one["name"] for one in http.get("/api/users/alice/scannedinstances").json()["scannedInstances"]["scannedInstance"]] == ["web"]
+
+
+def test_an_agent_s_scan_counts(http):
+    assert http.put("/_forgelet/users/root/quotas", json={"type": "scan", "limit": 1}).status_code == 200
+    assert Agent(http).announce("one").status_code == 201
+    answer = Agent(http).announce("two")
+    assert (answer.status_code, answer.json()["uforgeError"]["code"]) == (403, "quota")
+    assert [one["name"] for one in http.get(SCANS).json()["scannedInstances"]["scannedInstance"]] == ["one"]

@@ -116,7 +116,7 @@ def test_the_password_is_not_in_the_title_of_the_process(server, tmp_path):
         titles.append(Path(f"/proc/{agent.pid}/cmdline").read_bytes() + Path(f"/proc/{agent.pid}/environ").read_bytes())
         return 200, {}
 
-    server.say("GET", "status", look)
+    server.say("GET", "agent/login", look)
     binary = tmp_path / "uforge-scan.bin"
     binary.write_bytes(bundle(AGENT="7", KEY=KEY, VERSION="1.2"))
     binary.chmod(0o755)
