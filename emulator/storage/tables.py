@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from emulator.control.tables import Fault
+from emulator.resources.accounts.tables import CloudAccount
 from emulator.resources.agents.tables import Download
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport, ScanImport
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job, JobEvent
 from emulator.resources.scans.tables import Scan, ScannedInstance
-from emulator.resources.users.tables import User
+from emulator.resources.users.tables import ApiKey, Quota, User
 
-__all__ = ["Appliance", "ApplianceExport", "ApplianceImport", "Download", "Fault", "Image", "Job", "JobEvent", "Scan", "ScanImport", "ScannedInstance", "User"]
+__all__ = [
+    "ApiKey",
+    "Appliance",
+    "ApplianceExport",
+    "ApplianceImport",
+    "CloudAccount",
+    "Download",
+    "Fault",
+    "Image",
+    "Job",
+    "JobEvent",
+    "Quota",
+    "Scan",
+    "ScanImport",
+    "ScannedInstance",
+    "User",
+]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from builders.spec import TYPES
 from emulator.resources.accounts import service as accounts
 from emulator.resources.formats import catalogue
 from emulator.wire.schema import schema
@@ -84,7 +85,7 @@ def test_the_catalogue_fits_uforge() -> None:
 
 def test_formats_platforms_orgs_and_categories(drive: Any) -> None:
     formats = drive.http.get("/api/users/root/targetformats").json()["targetFormats"]["targetFormat"]
-    assert {one["name"] for one in formats if one["access"]} == {"openstack", "OpenStack QCOW2"}
+    assert {one["name"].lower() for one in formats if one["access"]} == set(TYPES)
     assert len(drive.http.get("/api/users/root/targetplatforms").json()["targetPlatforms"]["targetPlatform"]) == 12
     org = drive.http.get("/api/users/root/orgs").json()["orgs"]["org"][0]
     found = drive.http.get(f"/api/{org['uri']}/categories?query=type=='PROJECT'").json()["categories"]["category"]

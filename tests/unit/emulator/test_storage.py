@@ -120,3 +120,19 @@ def test_a_config_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("FORGELET_CONFIG", str(file))
     with pytest.raises(UserError, match=r"config\.toml"):
         load()
+
+
+def test_every_table_of_the_service_is_made_in_a_new_database(tmp_path: Path) -> None:
+    """In a process of its own, since importing the routes registers tables that `emulator.storage.tables` may have forgotten."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, importlib, pkgutil; from pathlib import Path; from sqlalchemy import inspect; from sqlmodel import SQLModel\n"
+        "from emulator.storage.engine import Database, create_tables\n"
+        "database = Database(Path(sys.argv[1])); create_tables(database); made = set(inspect(database.engine).get_table_names())\n"
+        "import emulator\n"
+        "[importlib.import_module(one.name) for one in pkgutil.walk_packages(emulator.__path__, 'emulator.') if one.name.endswith('.tables')]\n"
+        "assert made and made == set(SQLModel.metadata.tables), set(SQLModel.metadata.tables) - made\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "new.db")], check=True, timeout=60)
