@@ -28,8 +28,8 @@ from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by
 from builders.inodeflags import wanted
 from builders.plan import BuildPlan
 from scanner import metadata
+from scanner.agent.found import KINDS
 from scanner.agent.tree import Root
-from scanner.agent.walk import KINDS
 from scanner.overlay import unpack
 from scanner.report import FileEntry, Report, State, walk_key
 

@@ -47,6 +47,14 @@ SECRET = re.compile(r"[A-Za-z ]{1,32}")
 OPTIONAL = ("sha256", "target", "package", "hardlink", "device", "secret")
 NUMBERS = ("uid", "gid", "size", "mtime")
 FILE_LINE = b'{"kind":"file",'
+PLAIN_LINE = re.compile(
+    rb'\{"kind":"file",'
+    rb'("path":"(/|(?:/(?!\.{1,2}[/"])[ !#-.0-\[\]-~]+)+)",'
+    rb'"type":"(?:file|directory|symlink)","state":"(managed|conffile-changed|managed-changed|unmanaged)","reason":"[a-z0-9-]+",'
+    rb'"mode":"[0-7]{4}","uid":(?:0|[1-9]\d{0,9}),"gid":(?:0|[1-9]\d{0,9}),"size":(?:0|[1-9]\d{0,18}),"mtime":(?:0|-?[1-9]\d{0,18})'
+    rb'(?:,"sha256":"[0-9a-f]{64}")?(?:,"target":"[ !#-\[\]-~]+")?(?:,"package":"[ !#-\[\]-~]+")?\})\n'
+)
+"""What nearly every line of a file table looks like: exactly what `check` would let pass and `to_json` would write, told by one match."""
 
 
 class Table(Protocol):
@@ -97,6 +105,11 @@ class Inventory:
             raise HostileInput("the inventory stopped before its end", hint="scan again; the target's connection or disk may have failed")
 
     def _line(self, line: bytes) -> None:
+        plain = PLAIN_LINE.fullmatch(line)
+        if plain and not self._ended:
+            body, path, state = plain.groups()
+            self._add(path.split(b"/")[1:] if path != b"/" else [], state.decode("ascii"), b"{" + body + b"\n")
+            return
         if not line.endswith(b"\n"):
             raise ValueError("a line is cut or longer than allowed")
         if self._ended:
@@ -117,16 +130,19 @@ class Inventory:
         self._heads[kind](row)
 
     def _file(self, entry: FileEntry) -> None:
-        key = walk_key(entry.path)
+        line = entry.to_json().encode("ascii") + b"\n"
+        self._add(walk_key(entry.path), entry.state, line, canonical(entry, line))
+
+    def _add(self, key: list[bytes], state: str, line: bytes, stable: bytes | None = None) -> None:
+        """A line of the file table, checked; `stable` is what of it is in the digest, when not all of it."""
         if self._last is not None and key <= self._last:
             raise ValueError("paths are not in walk order")
         if not self._started or (self._last is None and key):
             raise ValueError("the file table does not begin with /")
         self._last = key
-        line = entry.to_json().encode("ascii") + b"\n"
         self._table.write(line)
-        self._digest.update(canonical(entry, line))
-        self._counts[entry.state] += 1
+        self._digest.update(line if stable is None else stable)
+        self._counts[state] += 1
         self._counts["files"] += 1
         if self._counts["files"] % 500 == 0:
             self._seen(self._counts["files"], self._expected)

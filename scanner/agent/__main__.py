@@ -28,7 +28,6 @@ import argparse
 import hashlib
 import json
 import os
-import stat as st
 import sys
 from typing import BinaryIO, Dict, List, Mapping, Optional, Sequence
 
@@ -37,22 +36,18 @@ from scanner.agent import (
     capture,
     databases,
     facts,
-    languages,
     repositories,
-    secrets,
     services,
-    states,
     system,
 )
-from scanner.agent.database import Database
+from scanner.agent.rows import ENCODE, Told
 from scanner.agent.rules import Rules
-from scanner.agent.tree import Root, printable, text
-from scanner.agent.walk import Found, Walk
+from scanner.agent.tree import Root, printable
+from scanner.agent.walk import Walk
 
 SCHEMA = 1
-OWN = ("unmanaged", "conffile-changed", "managed-changed")
-"""States of files whose contents are this machine's alone: what everybody's packages ship is no secret."""
-ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+READERS = 4
+"""Processes that read files, at most; no more than there are processors."""
 
 
 class Wire:
@@ -72,23 +67,26 @@ class Wire:
     def blind(self, path: bytes, reason: str) -> None:
         self.line("blind_spot", {"path": printable(path), "reason": reason})
 
-    def file(self, row: Dict[str, object]) -> None:
-        body = ENCODE(row).encode("ascii")
+    def file(self, told: Told) -> None:
+        body, stable, state, size, package = told
         self._out.write(b'{"kind":"file",' + body[1:] + b"\n")
-        state = str(row["state"])
-        if state == "excluded":
-            body = ENCODE({key: row[key] for key in ("path", "type", "state", "reason")}).encode("ascii")
-        self._digest.update(body + b"\n")
+        self._digest.update((stable or body) + b"\n")
         self.counts[state] = self.counts.get(state, 0) + 1
         self.counts["files"] += 1
+        self.bytes += size
+        if package is not None:
+            self.counts["language_package"] = self.counts.get("language_package", 0) + 1
+            self._out.write(b'{"kind":"language_package",' + package[1:] + b"\n")
 
     def end(self) -> None:
         self.line("end", {"counts": self.counts, "bytes": self.bytes, "digest": self._digest.hexdigest()})
         self._out.flush()
 
 
-def inventory(root: Root, rules: Rules, out: BinaryIO, cross: Sequence[bytes] = (), blind: Sequence[Sequence[str]] = ()) -> None:
-    """Phase 1: everything that is on the machine, without the contents."""
+def inventory(
+    root: Root, rules: Rules, out: BinaryIO, cross: Sequence[bytes] = (), blind: Sequence[Sequence[str]] = (), readers: int = 0
+) -> None:
+    """Phase 1: everything that is on the machine, without the contents. `readers` processes help to read it."""
     wire = Wire(out)
     database = databases.read(root)
     wire.line("start", {"schema": SCHEMA, "expected": int(len(database.owner) * 1.1) + 1000})
@@ -112,59 +110,9 @@ def inventory(root: Root, rules: Rules, out: BinaryIO, cross: Sequence[bytes] = 
     wire.line("network", system.network(root))
     for kind, row in facts.facts(root, wire.blind, sources, users, database.keys):
         wire.line(kind, row)
-    for found in Walk(root, rules, wire.blind, database.expected, database.digests, cross):
-        wire.file(file_row(found, database))
-        described = languages.package(found.path, found.content.head) if found.content is not None else None
-        if described is not None:
-            wire.line("language_package", dict(described, package=database.owner.get(found.path)))
-        if found.kind == "file" and found.stat and not found.excluded and found.hardlink in (None, found):
-            wire.bytes += found.stat.st_size
+    for line in Walk(root, rules, wire.blind, database, cross, readers):
+        wire.file(line)
     wire.end()
-
-
-def file_row(found: Found, database: Database) -> Dict[str, object]:
-    """A line of the file table: report.FileEntry's fields in its order, those that say nothing left out."""
-    state, reason, package, expected = states.decide(found, database)
-    kind = found.kind or database.missing_kind(found.path)
-    row: Dict[str, object] = {"path": text(found.path), "type": kind, "state": state, "reason": reason}
-    row.update(_metadata(found))
-    if found.content is not None:
-        row["sha256"] = found.content.sha256
-    if found.target is not None:
-        row["target"] = text(found.target)
-    if package is not None:
-        row["package"] = package
-    if found.hardlink is not None:
-        row["hardlink"] = text(found.hardlink.path)
-    if found.stat is not None and found.kind in ("char", "block"):
-        row["device"] = "%d:%d" % (os.major(found.stat.st_rdev), os.minor(found.stat.st_rdev))
-    if found.xattrs:
-        row["xattrs"] = found.xattrs
-    if found.content is not None and found.content.extents is not None:
-        row["extents"] = found.content.extents
-    if expected:
-        row["expected"] = expected
-    if found.flags:
-        row["flags"] = found.flags
-    if found.content is not None and state in OWN:
-        secret = secrets.kind_of(found.path, found.content.head)
-        if secret is not None:
-            row["secret"] = secret
-    return row
-
-
-def _metadata(found: Found) -> Dict[str, object]:
-    stat = found.stat
-    if stat is None:
-        return {"mode": "", "uid": 0, "gid": 0, "size": 0, "mtime": 0}
-    sized = found.kind in ("file", "symlink")
-    return {
-        "mode": "%04o" % st.S_IMODE(stat.st_mode),
-        "uid": stat.st_uid,
-        "gid": stat.st_gid,
-        "size": stat.st_size if sized else 0,
-        "mtime": stat.st_mtime_ns,
-    }
 
 
 def arguments(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -190,7 +138,7 @@ def perform(root: Root, options: argparse.Namespace, out: BinaryIO) -> None:
     """Do what the command line says. Raises OSError, ValueError."""
     if options.verb == "inventory":
         cross = [os.fsencode(path) for path in options.cross]
-        inventory(root, _rules(root, options), out, cross, json.loads(options.blind))
+        inventory(root, _rules(root, options), out, cross, json.loads(options.blind), min(READERS, os.cpu_count() or 1))
     else:
         capture.capture(root, options.paths, out)
 

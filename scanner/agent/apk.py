@@ -10,9 +10,9 @@ import hashlib
 from typing import Dict, List, Optional, Sequence, Set
 
 from scanner.agent.database import Database, Finding
+from scanner.agent.found import Found
 from scanner.agent.shipped import Names, Shipped, judge
 from scanner.agent.tree import Root, printable
-from scanner.agent.walk import Found
 
 INSTALLED = (b"/lib/apk/db/installed", b"/usr/lib/apk/db/installed")
 WORLD = b"/etc/apk/world"

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Tuple
 from scanner.agent import accounts, xattrs
 from scanner.agent.archive import DIRECTORY, FILE, HARDLINK, KINDS, WHITEOUT, Member, Writer
 from scanner.agent.content import extents
+from scanner.agent.found import KINDS as TYPES
 from scanner.agent.tree import FILE as READ
 from scanner.agent.tree import FOLDER, Root, open_at
-from scanner.agent.walk import KINDS as TYPES
 
 CHUNK = 1 << 20
 

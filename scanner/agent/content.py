@@ -30,13 +30,13 @@ Digests = Tuple[str, Dict[str, str], bytes]
 """SHA-256, the others that were asked for by hashlib's name, and the first bytes of the file."""
 
 
-def examine(fd: int, others: Sequence[str]) -> Content:
-    """Read the file behind `fd` to its end, and close it. A file that changes meanwhile is read once more; see `changing`.
+def examine(fd: int, before: os.stat_result, others: Sequence[str]) -> Content:
+    """Read the file behind `fd`, whose status is `before`, to its end, and close it. A file that changes meanwhile is read once more; see
+    `changing`.
 
     Raises OSError when it cannot be read.
     """
     try:
-        before = os.fstat(fd)
         for _ in range(2):
             digests = _digests(fd, before.st_size, others)
             after = os.fstat(fd)
@@ -59,15 +59,17 @@ def _digests(fd: int, size: int, others: Sequence[str]) -> Digests:
     sha256 = hashlib.sha256()
     more = [getattr(hashlib, name)() for name in others]
     step = min(size + 1, CHUNK)
-    head = b""
+    head, total = b"", 0
     while True:
         chunk = os.read(fd, step)
-        if not chunk:
-            return sha256.hexdigest(), {one.name: one.hexdigest() for one in more}, head
+        total += len(chunk)
         head = head or chunk[:HEAD]
         sha256.update(chunk)
         for one in more:
             one.update(chunk)
+        # The end, without one more read to be told so where the size is known.
+        if not chunk or (len(chunk) < step and total == size):
+            return sha256.hexdigest(), {one.name: one.hexdigest() for one in more}, head
         step = CHUNK
 
 

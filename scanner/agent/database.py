@@ -2,8 +2,8 @@
 
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
+from scanner.agent.found import Found
 from scanner.agent.tree import Root
-from scanner.agent.walk import Found
 
 Finding = Tuple[str, str, Dict[str, str]]
 """State, reason code, and what the package manager expects where the path differs (`report.FileEntry.expected`)."""
@@ -29,6 +29,10 @@ class Database:
     def expected(self, folder: bytes) -> List[bytes]:
         """Names that packages put into `folder`."""
         return sorted(self._children.get(folder, ()))
+
+    def expects_in(self, path: bytes) -> bool:
+        """Whether packages put anything into `path`."""
+        return path in self._children
 
     def digests(self, path: bytes, linked: bool) -> Sequence[str]:
         """Which digests besides SHA-256 the file's verdict needs; with `linked`, any that its other names could need as well."""
@@ -85,6 +89,9 @@ class Several(Database):
 
     def expected(self, folder: bytes) -> List[bytes]:
         return sorted({name for part in self._parts for name in part.expected(folder)})
+
+    def expects_in(self, path: bytes) -> bool:
+        return any(part.expects_in(path) for part in self._parts)
 
     def digests(self, path: bytes, linked: bool) -> Sequence[str]:
         return sorted({name for part in self._parts for name in part.digests(path, linked)})

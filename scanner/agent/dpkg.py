@@ -4,9 +4,9 @@ from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from scanner.agent import accounts, dpkgstates
 from scanner.agent.database import Database, Finding
+from scanner.agent.found import Found
 from scanner.agent.shipped import Names, overridden
 from scanner.agent.tree import Root, printable
-from scanner.agent.walk import Found
 
 STATUS = b"/var/lib/dpkg/status"
 INFO = b"/var/lib/dpkg/info"

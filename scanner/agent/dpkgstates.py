@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Set, Tuple
 
+from scanner.agent.found import Found
 from scanner.agent.shipped import merged
-from scanner.agent.walk import Found
 
 if TYPE_CHECKING:
     from scanner.agent.dpkg import Dpkg

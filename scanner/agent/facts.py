@@ -3,8 +3,8 @@
 from typing import Dict, Iterable, Iterator, Tuple
 
 from scanner.agent import connections, cron, dpkgfacts, kernel, keys, security, storage
+from scanner.agent.found import Blind
 from scanner.agent.tree import Root
-from scanner.agent.walk import Blind
 
 Row = Dict[str, object]
 

@@ -5,10 +5,10 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tu
 
 from scanner.agent import accounts, rpmheader, rpmmarks, rpmstore
 from scanner.agent.database import Database, Finding
+from scanner.agent.found import KINDS, Found
 from scanner.agent.rpmheader import Header
 from scanner.agent.shipped import Names, Shipped, judge
 from scanner.agent.tree import Root, printable
-from scanner.agent.walk import KINDS, Found
 
 ALGORITHMS = {0: "md5", 1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
 """OpenPGP's numbers (RFC 4880, 9.4); rpm leaves the tag out for MD5."""

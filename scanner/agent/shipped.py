@@ -4,8 +4,8 @@ import base64
 from typing import Dict, Mapping, Optional, Tuple
 
 from scanner.agent import capabilities
+from scanner.agent.found import Found
 from scanner.agent.tree import printable
-from scanner.agent.walk import Found
 
 CONTENTS = ("digest", "size", "target")
 ORDER = ("type", "digest", "size", "target", "device", "mode", "user", "group", "caps", "mtime")

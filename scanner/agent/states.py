@@ -3,7 +3,7 @@
 from typing import Dict, Optional, Tuple
 
 from scanner.agent.database import Database
-from scanner.agent.walk import Found
+from scanner.agent.found import Found
 
 Verdict = Tuple[str, str, Optional[str], Dict[str, str]]
 """State, reason code, owning package, what its package expects where the path differs."""

@@ -11,7 +11,7 @@ import socket
 
 import pytest
 
-from scanner.agent import walk
+from scanner.agent import readers, reading, walk
 from scanner.agent.__main__ import inventory
 from scanner.agent.rules import Rules
 from scanner.agent.tree import Root
@@ -181,21 +181,22 @@ def test_another_device_number_on_another_mount_is_one(machine, monkeypatch):
 def _with_device(init, device):
     def changed(self, *arguments):
         init(self, *arguments)
-        self._device = device
+        self._devices = frozenset([device])
+        self._readers = readers.Readers(0, self._reader())
 
     return changed
 
 
 def test_a_file_that_cannot_be_read_is_a_blind_spot_and_still_a_row(machine, monkeypatch):
     machine.file("/srv/locked")
-    real = walk.open_at
+    real = reading.open_at
 
     def refusing(name, flags, folder):
         if name == b"locked":
             raise PermissionError(13, "Permission denied")
         return real(name, flags, folder)
 
-    monkeypatch.setattr(walk, "open_at", refusing)
+    monkeypatch.setattr(reading, "open_at", refusing)
     report = machine.scan()
     entry = next(entry for entry in report.files() if entry.path == "/srv/locked")
     assert (entry.state, entry.sha256) == ("unmanaged", None)
@@ -204,13 +205,13 @@ def test_a_file_that_cannot_be_read_is_a_blind_spot_and_still_a_row(machine, mon
 
 def test_a_file_that_vanishes_is_a_blind_spot_with_a_printable_name(machine, monkeypatch):
     machine.file("/srv/here")
-    real = os.listdir
+    real = walk._plain_names
 
-    def haunted(where):
-        names = real(where)
-        return [*names, "gh\udcffst"] if "here" in names else names
+    def haunted(folder):
+        names = real(folder)
+        return {**names, b"gh\xffst": True} if b"here" in names else names
 
-    monkeypatch.setattr(walk.os, "listdir", haunted)
+    monkeypatch.setattr(walk, "_plain_names", haunted)
     report = machine.scan()
     assert [(spot.path, spot.reason) for spot in report.head.blind_spots] == [("/srv/gh\\udcffst", "vanished")]
 

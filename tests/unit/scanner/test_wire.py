@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from scanner.errors import HostileInput
 from scanner.report import FileEntry, ScanReport
-from scanner.wire import Inventory, check
+from scanner.wire import PLAIN_LINE, Inventory, check
 
 Lines = list[dict[str, Any]]
 
@@ -185,3 +186,46 @@ def test_an_entry_survives_write_and_read(entry):
     line.encode("ascii")
     assert FileEntry.from_json(line) == entry
     assert check(FileEntry.from_json(line)) == entry
+
+
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7F), min_size=1, max_size=6)
+PLAINLY = st.builds(
+    FileEntry,
+    path=st.lists(PRINTABLE.filter(lambda name: "/" not in name and name not in (".", "..")), min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts)),
+    type=st.sampled_from(["file", "directory", "symlink"]),
+    state=st.sampled_from(["managed", "unmanaged"]),
+    reason=st.just("md5-equal"),
+    mode=st.just("0644"),
+    mtime=st.integers(-3, 3),
+    target=st.none() | PRINTABLE,
+    sha256=st.none() | st.just("0" * 64),
+    package=st.none() | st.just("lib:i386"),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PLAINLY | ENTRIES)
+def test_what_is_told_to_be_plain_at_a_glance_is_what_the_long_look_lets_pass(entry):
+    line = b'{"kind":"file",' + entry.to_json().encode("ascii")[1:] + b"\n"
+    plain = PLAIN_LINE.fullmatch(line)
+    if plain:
+        looked = check(FileEntry(**{key: value for key, value in json.loads(line).items() if key != "kind"}))
+        assert looked == entry
+        assert (os.fsdecode(plain[2]), plain[3].decode()) == (entry.path, entry.state)
+        assert b"{" + plain[1] == looked.to_json().encode("ascii")
+
+
+COMMON = '{"kind":"file","path":"/usr/bin/a b","type":"file","state":"managed","reason":"md5-equal","mode":"0755","uid":0,"gid":0,"size":3,"mtime":-1}\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/usr/bin/a b", "/usr/../a"), ("/usr/bin/a b", "/usr/./a"), ("/usr/bin/a b", "/usr/.."), ("/usr/bin/a b", "//a"), ("/usr/bin/a b", "/a/"),
+        ("/usr/bin/a b", "usr"), ("/usr/bin/a b", "/a\\u0000"), ("0755", "75"), ('"uid":0', '"uid":-1'), ('"uid":0', '"uid":00'), ('"size":3', '"size":3.0'),
+        ("managed", "excluded"), ('"file","state"', '"door","state"'), ("}", ',"sha256":"00"}'), ("\n", ""), ("\n", "\n\n"), ("md5-equal", ""),
+    ],
+)  # fmt: skip
+def test_nothing_else_is_plain_at_a_glance(old, new):
+    assert PLAIN_LINE.fullmatch(COMMON.encode())
+    assert not PLAIN_LINE.fullmatch(COMMON.replace(old, new, 1).encode())
