@@ -55,6 +55,14 @@ start_virtlogd() {
     until_true 20 virtlogd_answers || die 'virtlogd does not answer' "less $STATE/virtlogd.log" 3
 }
 
+# udev gives /dev/kvm to the group kvm; without it the node stays root's, and libvirtd, which finds KVM as root and its machines without it,
+# probes QEMU anew at every call (seconds each). Nothing here runs on KVM because the node is there.
+share_kvm() {
+    with_systemd || [ ! -c /dev/kvm ] || [ "$(stat -c %a:%U:%G /dev/kvm)" != 600:root:root ] || ! getent group kvm > /dev/null && return 0
+    chgrp kvm /dev/kvm
+    chmod 0660 /dev/kvm
+}
+
 stop_daemon() {
     local file=$STATE/$1.pid pid started
     [ -f "$file" ] || return 0
@@ -83,6 +91,7 @@ case "${1:-}" in
         rm -f "$DOCKER_PID"
         start docker docker_answers docker.service dockerd --pidfile "$DOCKER_PID"
         start_virtlogd
+        share_kvm
         start libvirt libvirt_answers libvirtd.service libvirtd
         ;;
     stop)
