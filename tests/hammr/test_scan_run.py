@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.hammr import Hammr
 from support.service import SCANS, Service, until
+from support.sshhost import Cutter
 
 from emulator.lab.lab import LiveSystem, lab_down, lab_up
 from scanner.host.mirrors import debian_mirrors
@@ -192,17 +193,35 @@ def test_hammr_hears_of_a_service_that_the_machine_cannot_reach_and_nobody_else_
         inside("kill $(grep -l http.server /proc/[0-9]*/cmdline | grep -v self | cut -d/ -f3 | head -1)")
 
 
-def test_the_agent_on_the_host_s_network_and_without_hammr(service: Service, machine: LiveSystem, tmp_path: Path) -> None:
-    """As any machine whose loopback the service listens on: here a container with host networking, read-only."""
-    binary = tmp_path / "uforge-scan.bin"
+def direct(service: Service, machine: LiveSystem, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The agent without hammr, where the service is on loopback anyway: in a container with host networking, read-only."""
+    binary = folder / "uforge-scan.bin"
     binary.write_bytes(service.http.get("/resources/uforge-scan.bin").content)
     binary.chmod(0o755)
-    run = ["docker", "run", "--rm", "--network", "host", "--read-only", "-v", f"{tmp_path}:/agent:ro", machine.image, "/agent/uforge-scan.bin"]
-    told = ["-u", "root", "-U", f"{service.origin}/api"]
-    probed = subprocess.run([*run, *told, "-p", "wrong", "-P"], capture_output=True, text=True, check=False)
+    run = ["docker", "run", "--rm", "--network", "host", "--read-only", "-v", f"{folder}:/agent:ro", machine.image, "/agent/uforge-scan.bin"]
+    return subprocess.run([*run, "-u", "root", *words], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_agent_on_the_host_s_network_and_without_hammr(service: Service, machine: LiveSystem, tmp_path: Path) -> None:
+    url = f"{service.origin}/api"
+    probed = direct(service, machine, tmp_path, "-U", url, "-p", "wrong", "-P")
     assert probed.returncode == 1 and "the login or the password is wrong" in probed.stdout
-    done = subprocess.run([*run, *told, "-p", "forgelet", "-n", "direct"], capture_output=True, text=True, check=False)
+    done = direct(service, machine, tmp_path, "-U", url, "-p", "forgelet", "-n", "direct")
     assert done.returncode == 0, done.stderr
     (one,) = groups(service)["direct"]["scans"]["scan"]
     assert one["status"]["complete"]
     assert report(service, one).head.system.version == "12"
+
+
+def test_a_connection_that_is_cut_loses_nothing(service: Service, machine: LiveSystem, tmp_path: Path) -> None:
+    cutter = Cutter(int(service.origin.rpartition(":")[2]), 4000)
+    try:
+        done = direct(service, machine, tmp_path, "-U", f"http://127.0.0.1:{cutter.port}/api", "-p", "forgelet", "-n", "cut", "-o")
+    finally:
+        cutter.close()
+    assert done.returncode == 0, done.stderr
+    assert cutter.cut
+    (one,) = groups(service)["cut"]["scans"]["scan"]
+    assert one["status"]["complete"]
+    archive = report(service, one).folder / "overlay.tar.zst"
+    assert "srv/notes/readme" in subprocess.run(["tar", "--zstd", "-tf", str(archive)], capture_output=True, text=True, check=True).stdout.splitlines()

@@ -178,6 +178,11 @@ class Cutter:
             except OSError:
                 continue
 
+    @property
+    def cut(self) -> bool:
+        """Whether it has happened."""
+        return self._cut
+
     def close(self) -> None:
         self._listener.close()
 
