@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import compare, memory, scan, wire
+from bench import compare, listing, memory, scan, wire
 
-for part in (scan, compare, memory, wire):
+for part in (scan, listing, compare, memory, wire):
     part.main()

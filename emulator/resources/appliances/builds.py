@@ -65,7 +65,7 @@ def index(aid: int, here: TheService, owner: TheOwner, query: str | None = None)
     with here.database.read() as session:
         templates.find(session, owner, aid)
         members = images.images(session, owner, appliance_id=aid)
-    told = [images.tell(here.folders, owner, one) for one in members]
+    told = [images.tell_briefly(here.folders, owner, one) for one in members]
     return collection("images", "image", [one for one in told if wanted.keeps(one)])
 
 

@@ -44,7 +44,7 @@ class VerificationRequest(BaseModel):
 def index(here: TheService, owner: TheOwner, sid: int | None = None) -> Response:
     with here.database.read() as session:
         members = images.images(session, owner, sid)
-    return collection("images", "image", [images.tell(here.folders, owner, one) for one in members])
+    return collection("images", "image", [images.tell_briefly(here.folders, owner, one) for one in members])
 
 
 @router.post(SCAN)

@@ -125,6 +125,14 @@ def disk(folders: Folders, image: Image, format: str | None = None) -> FileRespo
     raise NotFound(f"image {image.id} has no {format or ''} disk", hint="formats: " + ", ".join(one["format"] for one in files))
 
 
+def tell_briefly(folders: Folders, user: User, found: Found) -> dict[str, Any]:
+    """image as lists tell it: without the hundreds of `provenance.packages`, which the single image has."""
+    told = tell(folders, user, found)
+    if "provenance" in told:
+        told["provenance"] = {key: value for key, value in told["provenance"].items() if key != "packages"}
+    return told
+
+
 def _made(folders: Folders, image_id: int) -> dict[str, Any]:
     from builders.image import Image as Made
 

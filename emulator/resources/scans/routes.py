@@ -47,8 +47,8 @@ def index(request: Request, here: TheService, owner: TheOwner, includeScans: boo
     if name is not None and waits.of_hammr(request):
         return _waited_for(request, here, owner, name)
     with here.database.read() as session:
-        found = scans.instances(session, owner, name)
-    told = [scans.tell_instance(owner, instance, members if includeScans else []) for instance, members in found]
+        found = scans.instances(session, owner, name) if includeScans else [(one, []) for one in scans.groups(session, owner, name)]
+    told = [scans.tell_instance(owner, instance, members) for instance, members in found]
     return collection("scannedInstances", "scannedInstance", told)
 
 

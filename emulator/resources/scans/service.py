@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, func, select
 
 from emulator.errors import Conflict
@@ -25,6 +26,8 @@ from scanner.targets import opened
 from scanner.targets.access import Access
 
 NAME_LENGTH = 100
+LEFT_OUT = tuple(defer(column, raiseload=True) for column in (Job.arguments, Job.problems, Job.hint))  # type: ignore[arg-type]
+"""What no list tells of a job, and is costly to read."""
 PATIENCE = 15.0
 """Seconds that a delete waits for the job that it cancels."""
 
@@ -69,11 +72,21 @@ def tell_scan(user: User, scan: Scan, job: Job) -> dict[str, Any]:
 
 
 def instances(session: Session, user: User, name: str | None = None) -> list[tuple[ScannedInstance, list[tuple[Scan, Job]]]]:
-    """Groups and their scans, in the order in which they were made."""
-    wanted = select(ScannedInstance).where(ScannedInstance.user_id == user.id).order_by(col(ScannedInstance.id))
+    """Groups and their scans, in the order in which they were made; of the jobs without their arguments. Two queries, however many there are."""
+    found = groups(session, user, name)
+    wanted = select(Scan, Job).join(ScannedInstance).where(Scan.job_id == Job.id, ScannedInstance.user_id == user.id).order_by(col(Scan.id))
     if name is not None:
         wanted = wanted.where(ScannedInstance.name == name)
-    return [(found, scans_of(session, found)) for found in session.exec(wanted).all()]
+    members: dict[int | None, list[tuple[Scan, Job]]] = {instance.id: [] for instance in found}
+    for scan, job in session.exec(wanted.options(*LEFT_OUT)).all():
+        members[scan.instance_id].append((scan, job))
+    return [(instance, members[instance.id]) for instance in found]
+
+
+def groups(session: Session, user: User, name: str | None = None) -> Sequence[ScannedInstance]:
+    """In the order in which they were made."""
+    wanted = select(ScannedInstance).where(ScannedInstance.user_id == user.id).order_by(col(ScannedInstance.id))
+    return session.exec(wanted if name is None else wanted.where(ScannedInstance.name == name)).all()
 
 
 def scans_of(session: Session, instance: ScannedInstance) -> list[tuple[Scan, Job]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 TWO = """---
@@ -23,6 +24,18 @@ def test_an_image_is_told_under_uforges_names(drive: Any) -> None:
     assert told["status"]["complete"] is True
     assert told["bootCommand"].startswith("qemu-system-x86_64")
     assert drive.http.get("/api/users/root/images").json()["images"]["image"] == [told]
+
+
+def test_a_list_of_images_leaves_out_the_installed_packages_that_the_single_image_tells(drive: Any) -> None:
+    image = drive.image()
+    record = drive.service.folders.image(image["dbId"]) / "image.json"
+    made = json.loads(record.read_bytes())
+    made["provenance"] = {"codename": "bookworm", "packages": {"nginx": "1.22.1-9"}}
+    record.write_text(json.dumps(made))
+    (listed,) = drive.http.get("/api/users/root/images").json()["images"]["image"]
+    told = drive.http.get(f"/api/{image['uri']}").json()
+    assert told["provenance"] == {"codename": "bookworm", "packages": {"nginx": "1.22.1-9"}}
+    assert listed == {**told, "provenance": {"codename": "bookworm"}}
 
 
 def test_builders_of_one_file_are_built_one_after_the_other(drive: Any, tasks: Any) -> None:

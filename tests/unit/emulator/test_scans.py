@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from scanner.report import BlindSpot
 
@@ -18,6 +19,22 @@ def test_the_first_scan_of_a_name_makes_its_group_and_scans_are_numbered(drive: 
     assert names == ["web Scan #1", "web Scan #2", "web Scan #3"]
     assert [group["name"] for group in groups] == ["web"]
     assert [scan["name"] for scan in groups[0]["scans"]["scan"]] == names
+
+
+def test_a_listing_asks_the_database_as_often_for_many_groups_as_for_one(drive: Any) -> None:
+    asked: list[str] = []
+    event.listen(drive.service.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_more: asked.append(statement))
+
+    def listed() -> tuple[list[int], int]:
+        asked.clear()
+        groups = drive.http.get(SCANS, params={"includeScans": True}).json()["scannedInstances"]["scannedInstance"]
+        return [len(group["scans"]["scan"]) for group in groups], len(asked)
+
+    drive.scan("web")
+    _, once = listed()
+    for name in ("web", "mail", "mail", "mail"):
+        drive.scan(name)
+    assert listed() == ([2, 3], once)
 
 
 def test_a_number_is_not_used_again_while_a_later_scan_is_there(drive: Any) -> None:
