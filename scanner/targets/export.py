@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -30,6 +32,7 @@ def unpacked(container: Container, mounts: Sequence[dict[str, Any]], work: Path,
     root = work / "root"
     root.mkdir()
     _unpack(cast("Iterable[bytes]", container.export(chunk_size=CHUNK)), root)
+    top = _top(container)
     place = Place(str(root), blind=[("/", LOST)])
     for target in ENGINES_OWN:
         _fetch(container, target, root)
@@ -40,7 +43,28 @@ def unpacked(container: Container, mounts: Sequence[dict[str, Any]], work: Path,
             place.pruned.append(target)
         elif not _fetch(container, target, root):
             place.blind.append((target, "the engine does not bring its contents"))
+    _dress(root, top)
     return place
+
+
+def _top(container: Container) -> tarfile.TarInfo:
+    """The root folder itself, which an export leaves out: the first member of an archive of `/`, of which no more is read."""
+    pieces, _ = container.get_archive("/", chunk_size=1 << 14)
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= 1 << 14:
+            break
+    with tarfile.open(fileobj=io.BytesIO(head), mode="r|") as tar:
+        first = tar.next()
+    if first is None or not first.isdir():
+        raise StepFailed("the engine's archive of / does not begin with the root folder", hint="forgelet doctor")
+    return first
+
+
+def _dress(root: Path, top: tarfile.TarInfo) -> None:
+    for argv in (["chown", f"{top.uid}:{top.gid}"], ["chmod", f"{top.mode & 0o7777:o}"], ["touch", f"--date=@{int(top.mtime)}"]):
+        run([*argv, "--", str(root)], root=True)
 
 
 def _fetch(container: Container, target: str, root: Path) -> bool:
@@ -57,7 +81,11 @@ def _fetch(container: Container, target: str, root: Path) -> bool:
         _unpack(pieces, apart)
         name = target.rstrip("/").rpartition("/")[2]
         at = inside(root, target)
-        return run(["cp", "-a", "-T", "--remove-destination", "--", str(apart / name), str(at)], root=True, check=False).returncode == 0
+        # The folder keeps its time: what is put there was there.
+        time = at.parent.stat().st_mtime_ns
+        done = run(["cp", "-a", "-T", "--remove-destination", "--", str(apart / name), str(at)], root=True, check=False)
+        run(["touch", "--no-create", f"--date=@{time // 10**9}.{time % 10**9:09d}", "--", str(at.parent)], root=True)
+        return done.returncode == 0
     except OSError:
         return False
     finally:
