@@ -18,7 +18,7 @@
 sizes of regular files, each inode once. `digest` is the sha256 of all file lines without `"kind"` and with a line end each; of
 excluded paths only path, type, state and reason are in it, as the rest changes on an idle system (/proc, /run).
 `--rules` is a JSON list of [path, name]: what is pruned, and under which name (`scanner/rules.toml`). `--cross` names a mount point
-that is walked like any folder; all others are pruned. `--blind` is a JSON list of [path, reason]: blind spots of whoever started the
+that is walked like any folder, as the partitions of a running machine's own disks are; all others are pruned. `--blind` is a JSON list of [path, reason]: blind spots of whoever started the
 agent, told first. Strings that are not the file
 table's are printable (bytes that are not UTF-8 are spelled `\\udcff`); the file table's path and target have them as lone surrogates.
 The exit status is 0 when the last line was written.
@@ -36,6 +36,7 @@ from scanner.agent import (
     capture,
     databases,
     facts,
+    mounts,
     repositories,
     services,
     system,
@@ -110,7 +111,7 @@ def inventory(
     wire.line("network", system.network(root))
     for kind, row in facts.facts(root, wire.blind, sources, users, database.keys):
         wire.line(kind, row)
-    for line in Walk(root, rules, wire.blind, database, cross, readers):
+    for line in Walk(root, rules, wire.blind, database, [*cross, *mounts.own_disks(root.path)], readers):
         wire.file(line)
     wire.end()
 

@@ -8,6 +8,8 @@ import os
 import re
 from typing import Dict, List, Optional
 
+DISKS = (b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"vfat")
+"""File systems of a machine's own partitions: /boot, /home, /boot/efi …"""
 PROCESS_ROOT = re.compile(rb"^(/proc/[0-9]+)/root/*$")
 
 
@@ -30,6 +32,34 @@ def mounts(root: bytes) -> Dict[bytes, Dict[str, bytes]]:
             dash = fields.index(b"-")
             found[point[len(prefix) :]] = {"type": fields[dash + 1], "source": _unescaped(fields[dash + 2])}
     return found
+
+
+def own_disks(root: bytes) -> List[bytes]:
+    """Mount points of the running machine's own partitions. Pseudo and remote file systems, loop devices and bind mounts are none.
+
+    Only of `/` itself: what is mounted inside a container is a volume, and is asked for by name.
+    """
+    if process_folder(root) != b"/proc/self":
+        return []
+    return _partitions(_table(b"/proc/self/mountinfo"))
+
+
+def _partitions(table: List[List[bytes]]) -> List[bytes]:
+    found: List[bytes] = []
+    # Device and, where there are subvolumes, the mounted one: a second mount of the same, or of a folder in it, is a bind mount.
+    seen = [(fields[2], fields[3]) for fields in table if fields[4] == b"/"]
+    for fields in table:
+        kind, source = fields[fields.index(b"-") + 1 : fields.index(b"-") + 3]
+        real = kind in DISKS and source.startswith(b"/dev/") and not source.startswith(b"/dev/loop")
+        whole = fields[3] == b"/" or kind == b"btrfs"
+        if real and whole and not any(_within(fields, device, top) for device, top in seen):
+            seen.append((fields[2], fields[3]))
+            found.append(_unescaped(fields[4]))
+    return found
+
+
+def _within(fields: List[bytes], device: bytes, top: bytes) -> bool:
+    return fields[2] == device and (fields[3] + b"/").startswith(top.rstrip(b"/") + b"/")
 
 
 def _table(path: bytes) -> List[List[bytes]]:
