@@ -1,4 +1,4 @@
-"""judge.py JUNIT TALLY: green tests are not enough: none was skipped, and each engine was really used."""
+"""judge.py JUNIT... TALLY: green tests are not enough: none was skipped, and each engine was really used."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ DEEDS = {"dib": "diskimage-builder runs", "boot": "booted virtual machines", "sc
 """What the subprocess door counts (scanner/host/run.py)."""
 
 
-def complaints(junit: Path, tally: Path) -> list[str]:
+def complaints(junits: list[Path], tally: Path) -> list[str]:
     """Why the tests do not count, in words; empty when they do."""
     skipped = [
         f"skipped: {case.get('classname')}::{case.get('name')}"
+        for junit in junits
         for case in ET.parse(junit).iter("testcase")
         if case.find("skipped") is not None
     ]
@@ -23,8 +24,8 @@ def complaints(junit: Path, tally: Path) -> list[str]:
 
 
 def main() -> None:
-    junit, tally = Path(sys.argv[1]), Path(sys.argv[2])
-    wrong = complaints(junit, tally)
+    *junits, tally = map(Path, sys.argv[1:])
+    wrong = complaints(junits, tally)
     if wrong:
         sys.exit("\n".join(["the tests passed, but:", *wrong]))
     done = Counter(tally.read_text().split())
