@@ -25,7 +25,7 @@ def give_back(folder: Path) -> list[str]:
         return []
     # First of all: the kernel forgets where a file lies whose file system is gone, and some go with their processes.
     devices = _devices(folder)
-    found = _end_machines(folder) + _end_processes(folder) + _leave_guests(folder) + _unmount(folder) + _detach({**devices, **_devices(folder)})
+    found = _end_machines(folder) + _end_processes(folder) + _unmount(folder) + _detach({**devices, **_devices(folder)}) + _leave_guests(folder)
     run(["rm", "-rf", "--one-file-system", "--", str(folder)], root=True)
     return found
 
@@ -47,9 +47,9 @@ def _end_machines(folder: Path) -> list[str]:
 
 
 def _leave_guests(folder: Path) -> list[str]:
-    # targets/guestscan.py leaves a mark with the request that ends a scan in a running machine. Only after the scan's own end here.
+    # targets/guestscan.py leaves a mark with the request that ends a scan in a running machine. Only after the scan's own end here,
+    # and after the unmounting: a file system whose disk went with its process cannot even be listed.
     left = []
-    # No deeper: file systems may still be mounted there.
     marks = [*folder.glob("*.guest"), *folder.glob("*/*.guest")]
     for mark in marks if available("virsh") else ():
         try:

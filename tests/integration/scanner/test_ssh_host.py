@@ -140,13 +140,21 @@ def test_the_whole_host_by_ssh_is_what_it_is_from_outside(host: SshHost, reach: 
     assert there == outside
 
 
-def test_what_drifts_on_a_host_is_found_by_ssh_to_the_last_field(host: SshHost, reach: Reach, keys: KeyPair, home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_drifts_on_a_host_is_found_by_ssh_to_the_last_field(
+    images: dict[str, str], reach: Reach, keys: KeyPair, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # A host of its own: what drifts there may be what lets others in.
+    with running(images["full"], keys.public) as host:
+        _drifts(host, reach, keys, home, tmp_path_factory)
+
+
+def _drifts(host: SshHost, reach: Reach, keys: KeyPair, home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     (home / "key").write_text(keys.private)
     (home / "key").chmod(0o600)
     options = ["-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={home}/known", "-o", "LogLevel=ERROR"]
     login = truth.piped("ssh", "-i", str(home / "key"), *options, "-p", str(host.port), "root@127.0.0.1", "sh")
     system = truth.System(login, Path(host.root), ("/usr/lib", "/usr/bin", "/var/log", "/noexec", "/small"))
-    drifting = Subject("ssh", lambda: reach(identity=keys.private, root="/"), system, lambda: tmp_path_factory.mktemp("scan"))
+    drifting = Subject("ssh", lambda: reach(at=host.port, identity=keys.private, root="/"), system, lambda: tmp_path_factory.mktemp("scan"))
     (drifted,) = drifting.drifts([301], 60)
     assert len(drifted.done.mutations) == 60
     drifted.check()
