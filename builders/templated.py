@@ -74,7 +74,7 @@ def _customize(template: Template, scratch: bool, disk: Path, plan: Path, base: 
         job_file.write_text(json.dumps(asdict(job)))
         job_file.chmod(0o600)
         try:
-            run([sys.executable, "-m", "builders.customize", str(job_file)], root=True, env=own_path())
+            run([sys.executable, "-P", "-m", "builders.customize", str(job_file)], root=True, env=own_path())
         except CommandFailed as error:
             full = "No space left on device" in error.stderr
             said = error.stderr.strip().splitlines() or ["no reason was given"]

@@ -96,7 +96,7 @@ def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPl
         job_file = work / "last-pass.json"
         job_file.write_text(json.dumps(asdict(job)))
         try:
-            done = run([sys.executable, "-m", "builders.lastpass", str(job_file)], root=True, env=own_path())
+            done = run([sys.executable, "-P", "-m", "builders.lastpass", str(job_file)], root=True, env=own_path())
         except CommandFailed as error:
             full = "No space left on device" in error.stderr
             hint = "set a larger diskSize" if full else "forgelet job log ID shows the whole story"
@@ -109,7 +109,7 @@ def set_flags(disk: Path, scan: Path, work: Path) -> dict[str, Any]:
     """Run `builders/inodeflags.py` as root on the mounted disk; answers what it did. Raises `BuildFailed`."""
     with root_of(disk, "raw", work, writable=True) as root:
         try:
-            done = run([sys.executable, "-m", "builders.inodeflags", str(root), str(scan)], root=True, env=own_path())
+            done = run([sys.executable, "-P", "-m", "builders.inodeflags", str(root), str(scan)], root=True, env=own_path())
         except CommandFailed as error:
             raise BuildFailed(f"the inode flags cannot be set: {error.stderr.strip()[-300:]}", hint="forgelet job log ID shows the whole story") from error
     result: dict[str, Any] = json.loads(done.stdout)

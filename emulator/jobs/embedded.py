@@ -35,7 +35,7 @@ class EmbeddedQueue(BaseQueue):
 
     def _perform(self, job: Job, secret: str) -> Outcome | None:
         assert job.id is not None
-        argv = [sys.executable, "-m", "emulator.jobs.child", str(job.id), "--data", str(self.folders.data)]
+        argv = [sys.executable, "-P", "-m", "emulator.jobs.child", str(job.id), "--data", str(self.folders.data)]
         self.folders.job(job.id).mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.folders.log(job.id).open("ab") as log:
             with popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._environment, session=True) as child:

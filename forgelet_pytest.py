@@ -1,0 +1,366 @@
+"""The pytest plugin: a UForge of its own for your tests, live systems to migrate, and one assertion for the whole chain.
+
+    def test_my_migration(live_system, assert_migrates):
+        assert_migrates(live_system("debian12-web"), "specs/web.yml", probes=["http://:80/"])
+
+The service runs in a process of its own, in an empty folder, and nothing of Forgelet is imported here: your project may have packages
+called `cli` or `scanner`. Whatever a session makes is told to a reaper (`emulator/reaper.py`) that outlives it, so that nothing is left
+after a SIGKILL either. Fixtures and options: docs/pytest.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+PATIENCE = 1800.0
+"""Seconds that one job may take."""
+ENDED = ("done", "failed", "cancelled")
+MARKS = ("faults", "clock", "seed")
+"""What `@pytest.mark.forgelet(…)` may say."""
+
+Spec = str | Path | Mapping[str, Any]
+"""A builder file: its path, its text, or what it says."""
+
+
+class JobFailed(AssertionError):
+    """A job of the service did not end well; the message has its cause, the next step and the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSystem:
+    """A running container of the lab."""
+
+    container: str
+    system: str
+    ports: Mapping[int, str]
+    """Port inside -> `127.0.0.1:PORT`"""
+
+    @property
+    def target(self) -> str:
+        """What the service calls it."""
+        return f"docker:{self.container}"
+
+    @property
+    def url(self) -> str:
+        """Its page, from this machine. Raises KeyError when it publishes no port 80."""
+        return f"http://{self.ports[80]}/"
+
+
+@dataclass(slots=True)
+class Forgelet:
+    """A running service, and the chain of a migration step by step. Every step raises `JobFailed`, or `AssertionError` with the refusal."""
+
+    origin: str
+    user: str = "root"
+    password: str = field(default="forgelet", repr=False)
+    data: Path | None = None
+    """Its folder; None for one that was running before."""
+    http: httpx.Client = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        headers = {"Accept": "application/json"}
+        self.http = httpx.Client(base_url=self.origin, auth=(self.user, self.password), headers=headers, timeout=60, trust_env=False)
+
+    @property
+    def url(self) -> str:
+        """What hammr and `forgelet --url` are given."""
+        return f"{self.origin}/api"
+
+    def reset(self) -> None:
+        """As new: no scan, image or account; the cache stays."""
+        self._ask("POST", "/_forgelet/reset")
+
+    def fault(self, stage: str, action: str = "fail", times: int = 1) -> None:
+        """The next `times` jobs that come to `stage` (such as `build.last-pass`) `fail`, `hang` or are `kill`ed there."""
+        self._ask("POST", "/_forgelet/faults", json={"stage": stage, "action": action, "times": times})
+
+    def scan(self, target: LiveSystem | str, name: str = "source", **options: Any) -> dict[str, Any]:
+        """Scan a live system with its overlay; answers the finished scan. `options` are those of `POST scannedinstances`."""
+        label = target if isinstance(target, str) else target.target
+        scan = self._mine("POST", "scannedinstances", json={"name": name, "target": label, "overlay": True, **options})
+        self.wait(scan["jobId"])
+        return self._mine("GET", scan["uri"].partition(f"users/{self.user}/")[2])
+
+    def build(self, scan: Mapping[str, Any], spec: Spec) -> list[dict[str, Any]]:
+        """Build what the builder file asks for; answers the finished images."""
+        name, text = _spec(spec)
+        place = str(scan["uri"]).partition(f"users/{self.user}/")[2]
+        made = self._mine("POST", f"{place}/builds", json={"fileName": name, "text": text})["images"]["image"]
+        for image in made:
+            self.wait(image["jobId"])
+        return [self._mine("GET", f"images/{image['dbId']}") for image in made]
+
+    def verify(self, image: Mapping[str, Any], probes: Sequence[str] = (), source: str = "") -> dict[str, Any]:
+        """Boot a copy of the image and compare it with its source; answers the fidelity report."""
+        job = self._mine("POST", f"images/{image['dbId']}/verifications", json={"probes": list(probes), "source": source})
+        self.wait(job["dbId"])
+        return self._mine("GET", f"images/{image['dbId']}/verifications/last")
+
+    def wait(self, job: int, patience: float = PATIENCE) -> dict[str, Any]:
+        """The job, once it has ended well."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            told = self._ask("GET", f"/_forgelet/jobs/{job}")
+            if told["state"] in ENDED:
+                if told["state"] != "done":
+                    raise JobFailed(self._story(job, told))
+                return told
+            time.sleep(0.1)
+        raise JobFailed(f"job {job} did not end within {patience:.0f} s\n{self._log(job)}")
+
+    def _story(self, job: int, told: Mapping[str, Any]) -> str:
+        said = [f"job {job} ({told['kind']}) {told['state']} in stage {told.get('stage')}: {told.get('error') or told['message']}"]
+        return "\n".join([*said, *([f"next: {told['hint']}"] if told.get("hint") else []), self._log(job)])
+
+    def _log(self, job: int) -> str:
+        lines = self.http.get(f"/_forgelet/jobs/{job}/log").text.splitlines()
+        return "\n".join(["the end of its log:", *(f"  {line}" for line in lines[-15:])])
+
+    def _mine(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        return self._ask(method, f"/api/users/{self.user}/{path}", **request)
+
+    def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        answer = self.http.request(method, path, **request)
+        if answer.is_error:
+            raise AssertionError(_refusal(answer))
+        told: dict[str, Any] = answer.json() if answer.content else {}
+        return told
+
+
+def _refusal(answer: httpx.Response) -> str:
+    try:
+        said = answer.json()["uforgeError"]
+    except (ValueError, KeyError):
+        return f"{answer.request.method} {answer.url} answers {answer.status_code}: {answer.text[:300]}"
+    return "\n".join([said["localizedErrorMsg"]["message"], *said.get("problems", ()), *([f"next: {said['hint']}"] if said.get("hint") else [])])
+
+
+def _spec(spec: Spec) -> tuple[str, str]:
+    """Name and text of a builder file."""
+    if isinstance(spec, Mapping):
+        return "spec.yml", yaml.safe_dump(dict(spec))
+    if isinstance(spec, str) and "\n" in spec:
+        return "spec.yml", spec
+    path = Path(spec)
+    return path.name, path.read_text(encoding="utf-8")
+
+
+class Session:
+    """What one pytest process made, with its undo."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.id = uuid.uuid4().hex[:8]
+        self._forgelet: Forgelet | None = None
+        self._reaper: subprocess.Popen[str] | None = None
+        self._systems: dict[str, LiveSystem] = {}
+
+    @property
+    def forgelet(self) -> Forgelet:
+        """The service: the one that `--forgelet-url` names, or one of our own, started at the first use."""
+        if self._forgelet is None:
+            url = self.config.getoption("--forgelet-url")
+            user, password = os.environ.get("FORGELET_USER", "root"), os.environ.get("FORGELET_PASSWORD", "forgelet")
+            self._forgelet = Forgelet(re.sub(r"/api/?$", "", url.rstrip("/")), user, password) if url else self._start()
+        return self._forgelet
+
+    def live_system(self, system: str) -> LiveSystem:
+        """Up for the rest of the session."""
+        if system not in self._systems:
+            name = f"forgelet-{self.id}-{system}"
+            self._register(container=name)
+            told = json.loads(self.command("lab", "up", system, "--name", name, "-o", "json"))
+            self._systems[system] = LiveSystem(name, system, {int(port): place for port, place in told["ports"].items()})
+        return self._systems[system]
+
+    def command(self, *words: str) -> str:
+        """What `forgelet WORDS` prints. Fails the test with its messages when it does not end with 0."""
+        done = subprocess.run(_forgelet(*words), env=self._environment(), cwd=self._folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise AssertionError(f"forgelet {' '.join(words)} ended with {done.returncode}\n{done.stderr.strip()}")
+        return done.stdout
+
+    def close(self) -> None:
+        if self._forgelet is not None:
+            self._forgelet.http.close()
+        if self._reaper is not None:
+            assert self._reaper.stdin
+            self._reaper.stdin.close()
+            self._reaper.wait(120)
+
+    def _start(self) -> Forgelet:
+        service = subprocess.Popen(
+            _forgelet("serve", "--port", "0", "--data", str(self._folder)),
+            env=self._environment(),
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=(self._folder / "service.log").open("wb"),
+            text=True,
+            start_new_session=True,
+        )
+        self._register(process=service.pid)
+        assert service.stdout
+        said = re.search(r"(http://\S+)/api", service.stdout.readline())
+        if said is None:
+            raise AssertionError(f"the service did not come up:\n{(self._folder / 'service.log').read_text(errors='replace')}")
+        found = Forgelet(said[1], data=self._folder)
+        deadline = time.monotonic() + 30
+        while not _ready(found):
+            assert time.monotonic() < deadline, "the service listens but is not ready"
+            time.sleep(0.02)
+        return found
+
+    @property
+    def _folder(self) -> Path:
+        """Everything of the session; the cache of base disks and packages in it leads to one that outlives it."""
+        folder = Path(tempfile.gettempdir()) / f"forgelet-pytest-{self.id}"
+        if not folder.exists():
+            self._register(folder=str(folder))
+            folder.mkdir(mode=0o700)
+            cache = Path(self.config.getini("forgelet_cache") or _user_cache()).expanduser()
+            cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (folder / "cache").symlink_to(cache)
+        return folder
+
+    def _environment(self) -> dict[str, str]:
+        """The user's, but for what would lead Python to his own packages or the service to his own data."""
+        ours = {"FORGELET_URL", "FORGELET_USER", "FORGELET_PASSWORD", "FORGELET_DATA", "FORGELET_CONFIG", "PYTHONPATH", "PYTHONHOME"}
+        kept = {name: value for name, value in os.environ.items() if name not in ours}
+        return {**kept, "PYTHONSAFEPATH": "1", "FORGELET_DATA": str(self._folder), "FORGELET_CONFIG": os.devnull}
+
+    def _register(self, **made: str | int) -> None:
+        """Tell the reaper, before it is made where that is possible."""
+        if self._reaper is None:
+            argv = [sys.executable, "-P", "-m", "emulator.reaper"]
+            env = {**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, "PYTHONSAFEPATH": "1"}
+            self._reaper = subprocess.Popen(argv, stdin=subprocess.PIPE, env=env, cwd="/", text=True, start_new_session=True)
+        assert self._reaper.stdin
+        self._reaper.stdin.write(json.dumps(made) + "\n")
+        self._reaper.stdin.flush()
+
+
+def _forgelet(*words: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "cli.main", *words]
+
+
+def _user_cache() -> str:
+    return str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "forgelet")
+
+
+def _ready(service: Forgelet) -> bool:
+    try:
+        return bool(service.http.get("/_forgelet/health").json()["ready"])
+    except httpx.TransportError:
+        return False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("forgelet")
+    group.addoption("--forgelet-url", default="", help="Test against this running service instead of one of the session's own.")
+    parser.addini("forgelet_cache", "Folder that keeps base disks and packages between sessions (the user's cache folder).", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "forgelet(faults=[…], clock=…, seed=…): how the service of this test is set up")
+
+
+@pytest.fixture(scope="session")
+def forgelet_session(request: pytest.FixtureRequest) -> Iterator[Session]:
+    """What outlives one test; tests use the fixtures below."""
+    session = Session(request.config)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+@pytest.fixture
+def forgelet(forgelet_session: Session, request: pytest.FixtureRequest) -> Forgelet:
+    """A service that is as new, set up as the test's mark says."""
+    asked: dict[str, Any] = {}
+    for mark in reversed(list(request.node.iter_markers("forgelet"))):
+        asked.update(mark.kwargs)
+    unknown = sorted(asked.keys() - set(MARKS))
+    if unknown:
+        raise pytest.UsageError(f"@pytest.mark.forgelet knows {', '.join(MARKS)}, not {', '.join(unknown)}")
+    service = forgelet_session.forgelet
+    service.reset()
+    for fault in asked.get("faults", ()):
+        service.fault(**({"stage": fault} if isinstance(fault, str) else fault))
+    return service
+
+
+@pytest.fixture
+def forgelet_client(forgelet: Forgelet) -> httpx.Client:
+    """A client of the service's origin, logged in as its first user."""
+    return forgelet.http
+
+
+@pytest.fixture(scope="session")
+def live_system(forgelet_session: Session) -> Callable[[str], LiveSystem]:
+    """Puts a live system of the lab up, by its name: `live_system("debian12-web")`. One a session."""
+    return forgelet_session.live_system
+
+
+@pytest.fixture
+def built_image(forgelet: Forgelet, live_system: Callable[[str], LiveSystem]) -> Callable[..., dict[str, Any]]:
+    """Scans a live system and builds an image of it: `built_image(spec, of="debian12-web")`."""
+
+    def build(spec: Spec, of: str | LiveSystem = "debian12-web") -> dict[str, Any]:
+        source = live_system(of) if isinstance(of, str) else of
+        return forgelet.build(forgelet.scan(source), spec)[0]
+
+    return build
+
+
+@pytest.fixture
+def assert_migrates(forgelet: Forgelet) -> Callable[..., dict[str, Any]]:
+    """The whole chain: `assert_migrates(system, spec, probes=[…])`. Fails with the fidelity report when the copy is not the source."""
+
+    def migrate(system: LiveSystem | str, spec: Spec, probes: Sequence[str] = ()) -> dict[str, Any]:
+        images = forgelet.build(forgelet.scan(system), spec)
+        reports = [forgelet.verify(image, probes) for image in images]
+        for report in reports:
+            wrong = _wrong(report)
+            if wrong:
+                pytest.fail("\n".join(["the copy is not the source:", *wrong]), pytrace=False)
+        return reports[0]
+
+    return migrate
+
+
+def _wrong(report: Mapping[str, Any]) -> list[str]:
+    """Every reason why a proof failed, a line each."""
+    left = [one for one in report["differences"] if one["rule"] is None]
+    return [
+        *(f"  {one['scope']}: {one['item']}: {one['what']} (source: {one['source'] or '-'}; copy: {one['copy'] or '-'})" for one in left),
+        *(f"  {problem}" for problem in report["runtime"].get("problems", ())),
+        *(f"  probe {one['probe']}: source and copy answer differently" for one in report["probes"] if not one["equal"]),
+    ]
+
+
+@pytest.fixture
+def hammr_env(forgelet: Forgelet, tmp_path: Path) -> dict[str, str]:
+    """The environment for the real client: a HOME of its own with the credentials file that hammr reads."""
+    home = tmp_path / "hammr-home"
+    (home / ".hammr").mkdir(parents=True, mode=0o700)
+    credentials = home / ".hammr" / "credentials.yml"
+    credentials.write_text(yaml.safe_dump({"user": forgelet.user, "password": forgelet.password, "url": forgelet.url, "acceptAutoSigned": True}))
+    credentials.chmod(0o600)
+    return {**os.environ, "HOME": str(home)}

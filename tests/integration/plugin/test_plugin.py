@@ -1,0 +1,142 @@
+"""The pytest plugin, used as its users do: by a project of its own, in a pytest of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.project import DOCUMENTED, command, environment, left, project, run
+from support.service import until
+
+
+def test_scans_beside_packages_of_the_same_names_as_ours(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "etc/greeting").write_text("hello")
+    folder = project(
+        tmp_path / "project",
+        f"""
+        import pytest
+
+        def test_scan(forgelet):
+            scan = forgelet.scan("directory:{tree}", overlay=False)
+            assert forgelet.http.get("/api/users/root/scannedinstances").json()
+            assert scan["status"]["complete"]
+
+        def test_clean(forgelet_client):
+            assert forgelet_client.get("/api/users/root/scannedinstances").json() == {{"scannedInstances": {{"scannedInstance": []}}}}
+
+        @pytest.mark.forgelet(faults=["scan.inventory"])
+        def test_fault(forgelet):
+            with pytest.raises(AssertionError, match="(?s)failed in stage scan.inventory: a fault was set.*next: forgelet reset"):
+                forgelet.scan("directory:{tree}", overlay=False)
+
+        def test_no_fault_left(forgelet):
+            forgelet.scan("directory:{tree}", overlay=False)
+
+        def test_refusal(forgelet):
+            with pytest.raises(AssertionError, match="(?s)there is no container.*next: forgelet scan targets"):
+                forgelet.scan("docker:no such container")
+
+        def test_hammr(hammr_env, forgelet):
+            import pathlib, yaml
+            told = yaml.safe_load(pathlib.Path(hammr_env["HOME"], ".hammr/credentials.yml").read_text())
+            assert told["url"] == forgelet.url
+            assert told["user"] == "root"
+
+        @pytest.mark.forgelet(fault=1)
+        def test_misspelt(forgelet):
+            pass
+        """,
+    )
+    done = run(folder, "test_it.py")
+    assert "6 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "@pytest.mark.forgelet knows faults, clock, seed, not fault" in done.stdout
+    assert left(folder) == []
+
+
+def test_workers_have_a_service_each_and_leave_nothing(tmp_path: Path) -> None:
+    folder = project(
+        tmp_path / "project",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("number", range(6))
+        def test_account(forgelet, number):
+            accounts = "/api/users/root/accounts"
+            before = len(forgelet.http.get(accounts).json()["credAccounts"]["credAccount"])
+            made = forgelet.http.post(accounts, json={"name": f"n{number}", "targetPlatform": {"name": "openstack"}, "keystoneUrl": "http://127.0.0.1:1",
+                "keystoneVersion": "v3", "glanceUrl": "http://127.0.0.1:1", "login": "x", "password": "y"})
+            assert made.status_code == 201, made.text
+            assert len(forgelet.http.get(accounts).json()["credAccounts"]["credAccount"]) == before + 1
+        """,
+    )
+    done = run(folder, "-n", "4", "test_it.py")
+    assert "6 passed" in done.stdout, done.stdout + done.stderr
+    assert left(folder) == []
+
+
+def test_a_session_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    folder = project(
+        tmp_path / "project",
+        """
+        import time
+
+        def test_forever(forgelet):
+            print(f"origin {forgelet.origin}", flush=True)
+            time.sleep(600)
+        """,
+    )
+    (folder / "tmp").mkdir()
+    with subprocess.Popen(command("-s", "test_it.py"), cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdout
+        assert any(re.search(r"origin http://", line) for line in session.stdout)
+        assert left(folder)
+        session.send_signal(signal.SIGKILL)
+    until(lambda: not left(folder), 40)
+
+
+def test_the_same_tests_run_against_a_service_that_is_there(tmp_path: Path, service: str) -> None:
+    folder = project(tmp_path / "project", "def test_origin(forgelet):\n    print(forgelet.origin, forgelet.data)\n")
+    done = run(folder, "-s", f"--forgelet-url={service}/api", "test_it.py")
+    assert f"{service} None" in done.stdout, done.stdout + done.stderr
+    assert left(folder) == []
+
+
+def test_the_examples_of_the_page(tmp_path: Path) -> None:
+    """All but the whole migration, which tests/e2e runs."""
+    examples = [block for block in DOCUMENTED if "assert_migrates" not in block]
+    assert len(examples) == 3
+    folder = project(tmp_path / "project", "\n".join(examples))
+    done = run(folder, "test_it.py")
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    assert left(folder) == []
+
+
+@pytest.mark.docker
+def test_a_live_system_is_up_for_the_session_and_gone_after_it(tmp_path: Path) -> None:
+    folder = project(
+        tmp_path / "project",
+        """
+        import httpx
+
+        def test_page(live_system):
+            assert httpx.get(live_system("debian12-web").url, trust_env=False).status_code == 200
+
+        def test_cached(live_system):
+            found = live_system("debian12-web")
+            assert found is live_system("debian12-web")
+            print("container", found.container, flush=True)
+        """,
+    )
+    done = run(folder, "-s", "test_it.py")
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    name = re.search(r"container (\S+)", done.stdout)
+    assert name
+    listed = json.loads(subprocess.run([sys.executable, "-m", "cli.main", "lab", "list", "-o", "json"], capture_output=True, check=True).stdout)
+    assert name[1] not in [one["name"] for one in listed]
