@@ -43,6 +43,7 @@ def make_service(settings: Settings) -> Service:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     here: Service = app.state.service
     here.queue.start()
+    here.reaping.wake()
     if here.nearby is not None:
         here.nearby.attach()
     here.capabilities.begin()

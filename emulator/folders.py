@@ -10,6 +10,7 @@ templates/ID/          one template: files/ (as in its archive) and scan/, hard 
 exports/ID/            one export of a template: archive.tar.gz
 uploads/               archives that wait for their import
 images/ID/             one image: image.json, disks, verifications/JOB.json
+trash/                 what a reset set aside, until it is given back
 jobs/ID/               log, outcome.json, work/ (only while the job runs)
 """
 
@@ -18,6 +19,8 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
+CONTENTS = ("scans", "templates", "exports", "uploads", "images", "jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,10 @@ class Folders:
     @property
     def cache(self) -> Path:
         return self.data / "cache"
+
+    @property
+    def trash(self) -> Path:
+        return self.data / "trash"
 
     def scan(self, scan_id: int) -> Path:
         return self.data / "scans" / str(scan_id)
@@ -84,15 +91,13 @@ class Folders:
     def make(self) -> None:
         """Make what is missing, readable by the owner only: overlays hold password hashes and keys."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("cache", "scans", "templates", "exports", "uploads", "images", "jobs"):
+        for name in ("cache", "trash", *CONTENTS):
             (self.data / name).mkdir(exist_ok=True, mode=0o700)
 
     def discard(self, folder: Path) -> None:
         """Remove one folder of a scan, template, export or image; that it is not there does not matter."""
         shutil.rmtree(folder, ignore_errors=True)
 
-    def empty(self, *, cache: bool = False) -> None:
-        """Remove the contents of scans, templates, exports, images and jobs, and of the cache when asked."""
-        for name in ("scans", "templates", "exports", "uploads", "images", "jobs", *(["cache"] if cache else [])):
-            shutil.rmtree(self.data / name, ignore_errors=True)
-        self.make()
+    def contents(self, *, cache: bool = False) -> list[Path]:
+        """The folders that a reset empties."""
+        return [self.data / name for name in (*CONTENTS, *(["cache"] if cache else []))]

@@ -142,7 +142,7 @@ def _bind(pid: int, port: int, made: list[socket.socket | OSError]) -> None:
             namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
             undo.callback(os.close, namespace)
             _enter(namespace)
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             failed = undo.enter_context(ExitStack())
             failed.callback(sock.close)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

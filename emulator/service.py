@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Request
 
 from emulator.auth import Authenticator
 from emulator.control.capabilities import Capabilities
+from emulator.control.reaping import Reaping
 from emulator.errors import Forbidden
 from emulator.folders import Folders
 from emulator.jobs.ledger import Ledger
@@ -40,8 +41,12 @@ class Service:
     stopping: Event = field(default_factory=Event)
     ingests: Ingests = field(default_factory=Ingests)
     polls: Polls = field(default_factory=Polls)
+    reaping: Reaping = field(init=False)
     nearby: Nearby | None = None
     """Makes the containers of this machine find the service; None where it does not listen (tests)."""
+
+    def __post_init__(self) -> None:
+        self.reaping = Reaping(self.folders)
 
 
 def service(request: Request) -> Service:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from emulator.control import faults
 from emulator.control.reset import reset as empty
 from emulator.control.tables import Fault
+from emulator.errors import Forbidden
+from emulator.resources.users import service as users
 from emulator.service import TheService, TheUser
 from emulator.wire.answer import nothing, our_collection, ours
 
@@ -32,10 +34,24 @@ def capabilities(here: TheService) -> Response:
 
 
 @router.post("/reset")
-def reset(here: TheService, _asking: TheUser, cache: bool = False) -> Response:
-    """Empty everything; users stay, and the build cache unless `cache` is set."""
-    empty(here, cache=cache)
-    return nothing()
+def reset(here: TheService, asking: TheUser, cache: bool = False, user: str | None = None) -> Response:
+    """Empty everything, or what one user has; users stay, and the build cache unless `cache` is set. Answers what went.
+
+    Without `user` for an administrator only; every user may empty what is his.
+    """
+    if user is None and not asking.admin:
+        raise Forbidden("only an administrator may empty the whole service", hint=f"forgelet reset --of {asking.login} empties what is yours")
+    if user not in (None, asking.login) and not asking.admin:
+        raise Forbidden(f"what belongs to '{user}' is not yours", hint=f"forgelet reset --of {asking.login}")
+    with here.database.read() as session:
+        whose = users.find(session, user) if user is not None else None
+    return ours("reset", {"removed": empty(here, user=whose, cache=cache)})
+
+
+@router.get("/reset")
+def reaping(here: TheService, _asking: TheUser) -> Response:
+    """Whether everything that resets took away has been given back: `pending`, and what was given back, in words."""
+    return ours("reset", here.reaping.state())
 
 
 @router.get("/faults")

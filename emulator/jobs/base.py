@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from emulator.errors import Interrupted
 from emulator.folders import Folders
@@ -29,15 +32,33 @@ def forgotten(job: Job) -> Outcome:
     return failed(Interrupted(what, hint=f"run it again: {again(job.kind, job.arguments)}"))
 
 
+@dataclass(eq=False, slots=True)
+class Run:
+    """One job under way, with the thread that attends to it."""
+
+    job: Job
+    thread: threading.Thread = field(init=False)
+    abandoned: bool = False
+    """Nobody wants to know any more how it ends: its row is gone."""
+    performed: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing of the job moves any more."""
+
+    @property
+    def id(self) -> int:
+        assert self.job.id is not None
+        return self.job.id
+
+
 class BaseQueue:
-    """A queue but for how a job is run (`_perform`) and told to stop (`_tell`)."""
+    """A queue but for how a job is run (`_perform`), told to stop (`_tell`) and ended at once (`_end`)."""
 
     def __init__(self, ledger: Ledger, folders: Folders) -> None:
         self.ledger = ledger
         self.folders = folders
+        self._settling = threading.RLock()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._running: dict[int, threading.Thread] = {}
+        self._running: dict[int, Run] = {}
         self._secrets: dict[int, str] = {}
         self._ready = False
         self._stopping = False
@@ -47,10 +68,15 @@ class BaseQueue:
 
     def _begin(self) -> None:
         for job in self.ledger.jobs(State.RUNNING):
-            try:
-                self._recover(job)
-            except Exception:
-                log.exception("job %s could not be settled", job.id)
+            assert job.id is not None
+            with self._settling:
+                now = self.ledger.find(job.id)
+                if now is None or now.state != State.RUNNING:
+                    continue
+                try:
+                    self._recover(now)
+                except Exception:
+                    log.exception("job %s could not be settled", job.id)
         with self._changed:
             self._ready = True
             self._changed.notify_all()
@@ -69,32 +95,37 @@ class BaseQueue:
             self._secrets[job_id] = secret
 
     def _launch(self, job: Job) -> None:
-        assert job.id is not None
-        self.ledger.running(job.id)
-        thread = threading.Thread(target=self._run, args=(job,), name=f"job-{job.id}", daemon=True)
-        self._running[job.id] = thread
-        thread.start()
+        run = Run(job)
+        self.ledger.running(run.id)
+        run.thread = threading.Thread(target=self._run, args=(run, self._secrets.pop(run.id, "")), name=f"job-{run.id}", daemon=True)
+        self._running[run.id] = run
+        run.thread.start()
 
-    def _run(self, job: Job) -> None:
-        assert job.id is not None
-        with self._lock:
-            secret = self._secrets.pop(job.id, "")
-        entrusted = bool(job.arguments.get("entrusted"))
+    def _run(self, run: Run, secret: str) -> None:
+        entrusted = bool(run.job.arguments.get("entrusted"))
         try:
-            outcome = forgotten(job) if entrusted and not secret else self._perform(job, secret if entrusted else "")
+            outcome = forgotten(run.job) if entrusted and not secret else self._perform(run, secret if entrusted else "")
         except Exception as error:
-            log.exception("job %s could not be run", job.id)
+            if not run.abandoned:
+                log.exception("job %s could not be run", run.id)
             outcome = failed(error)
+        finally:
+            run.performed.set()
+        with self._settling:
+            if not run.abandoned:
+                self._settle(run, outcome)
+        with self._changed:
+            if self._running.get(run.id) is run:
+                del self._running[run.id]
+            self._changed.notify_all()
+        self.submit()
+
+    def _settle(self, run: Run, outcome: Outcome | None) -> None:
         try:
-            now = self.ledger.get(job.id)
+            now = self.ledger.get(run.id)
             settle(self.ledger, self.folders, now, self._judge(now, outcome))
         except Exception:
-            log.exception("job %s could not be settled", job.id)
-        finally:
-            with self._changed:
-                self._running.pop(job.id, None)
-                self._changed.notify_all()
-            self.submit()
+            log.exception("job %s could not be settled", run.id)
 
     def _judge(self, job: Job, outcome: Outcome | None) -> Outcome:
         """What counts: a job that is done is done; one that was asked to stop was cancelled, whatever it said when it was ended."""
@@ -127,24 +158,39 @@ class BaseQueue:
                 self._changed.wait(min(left, 0.5))
         return True
 
+    @contextmanager
+    def halted(self, user_id: int | None = None) -> Iterator[None]:
+        with self._settling, self._lock:
+            for run in list(self._running.values()):
+                if user_id in (None, run.job.user_id):
+                    run.abandoned = True
+                    self._end(run)
+                    del self._running[run.id]
+            yield
+        self.submit()
+
     def stop(self, timeout: float) -> None:
         deadline = clock.monotonic() + timeout
         with self._lock:
             self._stopping = True
-            threads = dict(self._running)
-            for job_id in threads:
-                self._tell(job_id, timeout / 2)
-        for thread in threads.values():
-            thread.join(max(0.0, deadline - clock.monotonic()))
+            running = list(self._running.values())
+            for run in running:
+                self._tell(run.id, timeout / 2)
+        for run in running:
+            run.thread.join(max(0.0, deadline - clock.monotonic()))
 
     def _recover(self, job: Job) -> None:
         """Settle a job that a dead service left running."""
         raise NotImplementedError
 
-    def _perform(self, job: Job, secret: str) -> Outcome | None:
+    def _perform(self, run: Run, secret: str) -> Outcome | None:
         """Run the job to its end, with what was entrusted to it; None when it never said how it ended."""
         raise NotImplementedError
 
     def _tell(self, job_id: int, grace: float = 10.0) -> None:
         """Ask the running job to stop; after `grace` seconds it is made to. Returns at once."""
+        raise NotImplementedError
+
+    def _end(self, run: Run) -> None:
+        """The job moves no more when this returns; nobody is told."""
         raise NotImplementedError

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 
 from emulator.folders import Folders
 from emulator.jobs import process
-from emulator.jobs.base import BaseQueue, interrupted
+from emulator.jobs.base import BaseQueue, Run, interrupted
 from emulator.jobs.kinds import State
 from emulator.jobs.ledger import Ledger
 from emulator.jobs.outcome import Outcome
 from emulator.jobs.settle import settle
 from emulator.resources.jobs.tables import Job
+from scanner.host import clock
 from scanner.host.run import popen
 
 
@@ -33,31 +34,42 @@ class EmbeddedQueue(BaseQueue):
         self._environment = environment
         self._groups: dict[int, int] = {}
 
-    def _perform(self, job: Job, secret: str) -> Outcome | None:
-        assert job.id is not None
-        argv = [sys.executable, "-P", "-m", "emulator.jobs.child", str(job.id), "--data", str(self.folders.data)]
-        self.folders.job(job.id).mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self.folders.log(job.id).open("ab") as log:
+    def _perform(self, run: Run, secret: str) -> Outcome | None:
+        argv = [sys.executable, "-P", "-m", "emulator.jobs.child", str(run.id), "--data", str(self.folders.data)]
+        self.folders.job(run.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.folders.log(run.id).open("ab") as log:
             with popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._environment, session=True) as child:
                 assert child.stdin
                 # A child that died already is seen below.
                 with contextlib.suppress(BrokenPipeError):
                     child.stdin.write(secret.encode() + b"\n")
                     child.stdin.flush()
-                self._attend(job.id, child.pid)
-        return Outcome.load(self.folders.outcome(job.id))
+                self._attend(run, child.pid)
+        return Outcome.load(self.folders.outcome(run.id))
 
-    def _attend(self, job_id: int, pid: int) -> None:
+    def _attend(self, run: Run, pid: int) -> None:
         with self._lock:
-            self._groups[job_id] = pid
-            self.ledger.process(job_id, pid, process.birth(pid))
-            if self._stopping or self.ledger.get(job_id).cancel_requested:
-                self._tell(job_id)
+            if run.abandoned:
+                process.tell_group(pid, signal.SIGKILL)
+            else:
+                self._groups[run.id] = pid
+                self.ledger.process(run.id, pid, process.birth(pid))
+                if self._stopping or self.ledger.get(run.id).cancel_requested:
+                    self._tell(run.id)
         # Waited for but not reaped: until the group is told, its number cannot come to mean another process.
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         process.tell_group(pid, signal.SIGKILL)
         with self._lock:
-            del self._groups[job_id]
+            if self._groups.get(run.id) == pid:
+                del self._groups[run.id]
+
+    def _end(self, run: Run) -> None:
+        group = self._groups.pop(run.id, None)
+        if group is not None:
+            process.tell_group(group, signal.SIGKILL)
+            # Of a zombie, which it is until `_attend` reaps it, nothing moves.
+            while process.birth(group) is not None:
+                clock.sleep(0.001)
 
     def _tell(self, job_id: int, grace: float = 10.0) -> None:
         group = self._groups.get(job_id)

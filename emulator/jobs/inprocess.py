@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from emulator.folders import Folders
-from emulator.jobs.base import BaseQueue, interrupted
+from emulator.jobs.base import BaseQueue, Run, interrupted
 from emulator.jobs.ledger import Ledger
 from emulator.jobs.outcome import Outcome
 from emulator.jobs.progress import Stop
@@ -28,15 +28,18 @@ class InProcessQueue(BaseQueue):
         self._stops[job.id] = Stop()
         super()._launch(job)
 
-    def _perform(self, job: Job, secret: str) -> Outcome | None:
-        assert job.id is not None
-        self.folders.job(job.id).mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self.folders.log(job.id).open("a", encoding="utf-8", errors="backslashreplace") as log:
-            tools = (self._tasks, self._stops[job.id], lambda line: print(line, file=log, flush=True))
-            return carry_out(self.ledger, self.folders, job.id, *tools, secret=secret)
+    def _perform(self, run: Run, secret: str) -> Outcome | None:
+        self.folders.job(run.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.folders.log(run.id).open("a", encoding="utf-8", errors="backslashreplace") as log:
+            tools = (self._tasks, self._stops[run.id], lambda line: print(line, file=log, flush=True))
+            return carry_out(self.ledger, self.folders, run.id, *tools, secret=secret)
 
     def _tell(self, job_id: int, grace: float = 10.0) -> None:
         self._stops[job_id].ask()
 
     def _recover(self, job: Job) -> None:
         settle(self.ledger, self.folders, job, interrupted(job))
+
+    def _end(self, run: Run) -> None:
+        self._stops[run.id].ask()
+        run.performed.wait(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -22,6 +23,10 @@ class Queue(Protocol):
 
     def wait(self, job_id: int, timeout: float) -> bool:
         """Whether the job has ended within `timeout` seconds."""
+
+    def halted(self, user_id: int | None = None) -> AbstractContextManager[None]:
+        """While the block runs no job starts or is settled, and those that ran (all, or the user's) are ended at once and forgotten: their
+        rows and folders are the caller's to take away."""
 
     def stop(self, timeout: float) -> None:
         """End every running job as failed (the service stopped) and take no more, within `timeout` seconds."""

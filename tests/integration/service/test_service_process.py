@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from support.service import Service
 
 SCANS = "/api/users/root/scannedinstances"
 FORGELET = [sys.executable, "-m", "cli.main"]
@@ -131,11 +136,65 @@ def test_reset_ends_what_runs(service: Any, tree: Any) -> None:
     service.fault("scan.inventory", "hang")
     scan = service.scan(tree)
     child = service.in_stage(scan["jobId"], "scan.inventory")
-    assert service.http.post("/_forgelet/reset").status_code == 204
+    assert service.http.post("/_forgelet/reset").status_code == 200
     assert service.gone(child)
     assert service.http.get("/_forgelet/jobs").json() == {"jobs": {"job": []}}
     assert service.http.get(SCANS).json() == {"scannedInstances": {"scannedInstance": []}}
     assert service.ended(service.scan(tree)["jobId"])["state"] == "done"
+
+
+def test_a_reset_loses_no_request_that_came_after_it(service: Any, tree: Any) -> None:
+    """Requests go on from several sides while the service is emptied again and again; what was asked for after the last reset is there, and done."""
+    over, lost = threading.Event(), []
+
+    def load(name: str) -> None:
+        with httpx.Client(base_url=service.origin, auth=("root", "forgelet"), timeout=60, trust_env=False) as http:
+            while not over.is_set():
+                made = http.post(SCANS, json={"name": name, "target": f"directory:{tree}"})
+                if made.status_code not in (201, 404, 409):
+                    lost.append(made.text)
+
+    threads = [threading.Thread(target=load, args=(f"load{number}",)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(8):
+        time.sleep(0.25)
+        assert service.http.post("/_forgelet/reset").status_code == 200
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert lost == []
+    service.http.post("/_forgelet/reset")
+    scan = service.scan(tree)
+    assert scan["dbId"] == 1
+    assert service.ended(scan["jobId"])["state"] == "done"
+    service.until(lambda: not service.http.get("/_forgelet/reset").json()["pending"])
+    assert sorted(path.name for path in (service.data / "jobs").iterdir()) == [str(scan["jobId"])]
+    assert list((service.data / "trash").iterdir()) == []
+    assert _children_of(service) == []
+
+
+def _children_of(service: Any) -> list[int]:
+    """Job processes that work on the service's data."""
+    wanted = f"--data\0{service.data}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and b"emulator.jobs.child" in (line := (entry / "cmdline").read_bytes()) and wanted in line:
+                found.append(int(entry.name))
+    return found
+
+
+def test_a_service_that_was_killed_while_it_gave_back_goes_on_with_it(service: Any, tree: Any, tmp_path: Path) -> None:
+    heap = service.data / "trash" / "left" / "jobs" / "1" / "work"
+    service.end(signal.SIGKILL)
+    heap.mkdir(parents=True)
+    (heap / "file").write_text("x")
+    again = Service(service.data)
+    try:
+        again.until(lambda: not (service.data / "trash" / "left").exists())
+    finally:
+        again.close()
 
 
 def _serve(*options: str) -> subprocess.CompletedProcess[str]:

@@ -102,9 +102,16 @@ def test_a_log_is_printed_as_it_is(fake: Any, forgelet: Any) -> None:
 
 
 def test_reset_says_whether_the_cache_goes_too(fake: Any, forgelet: Any) -> None:
-    fake.answers["POST /_forgelet/reset"] = (204, "")
-    assert forgelet("reset", "--cache").code == 0
+    fake.answers["POST /_forgelet/reset"] = {"removed": {"scan": 3, "cloud_account": 1}}
+    done = forgelet("reset", "--cache")
+    assert done.code == 0 and "     3 scan" in done.out and "     1 cloud account" in done.out
     assert fake.asked[-1][1] == {"cache": "true"}
+
+
+def test_reset_of_one_user(fake: Any, forgelet: Any) -> None:
+    fake.answers["POST /_forgelet/reset"] = {"removed": {}}
+    assert "alice has nothing left" in forgelet("reset", "--of", "alice").out
+    assert fake.asked[-1][1] == {"cache": "false", "user": "alice"}
 
 
 def test_cancel_tells_what_had_already_ended(fake: Any, forgelet: Any) -> None:

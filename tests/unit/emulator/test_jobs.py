@@ -123,7 +123,7 @@ def test_reset_empties_everything_but_users_and_the_cache(drive: Any, tasks: Any
     drive.http.post("/_forgelet/faults", json={"stage": "scan.inventory", "action": "fail"})
     tasks.gate.clear()
     drive.http.post(SCANS, json={"name": "running", "target": "docker:web"})
-    assert drive.http.post("/_forgelet/reset").status_code == 204
+    assert drive.http.post("/_forgelet/reset").status_code == 200
     tasks.gate.set()
     assert drive.http.get(SCANS).json() == {"scannedInstances": {"scannedInstance": []}}
     assert drive.http.get("/_forgelet/jobs").json() == {"jobs": {"job": []}}
@@ -131,6 +131,26 @@ def test_reset_empties_everything_but_users_and_the_cache(drive: Any, tasks: Any
     assert not folders.image(image["dbId"]).exists()
     assert (folders.cache / "kept").exists()
     assert drive.scan()["dbId"] == 1
+
+
+def test_reset_of_one_user_leaves_the_others(drive: Any) -> None:
+    image = drive.image()
+    drive.http.post("/_forgelet/users", json={"login": "alice", "password": "secret"})
+    alice = {"auth": ("alice", "secret")}
+    hers = drive.http.post("/api/users/alice/scannedinstances", json={"name": "hers", "target": "docker:web"}, **alice).json()
+    assert drive.service.queue.wait(hers["jobId"], 20)
+    folders = drive.service.folders
+    assert folders.scan(hers["dbId"]).exists()
+    drive.error(drive.http.post("/_forgelet/reset", **alice), 403)
+    drive.error(drive.http.post("/_forgelet/reset", params={"user": "root"}, **alice), 403)
+    drive.error(drive.http.post("/_forgelet/reset", params={"user": "nobody"}), 404)
+    told = drive.http.post("/_forgelet/reset", params={"user": "alice"}, **alice)
+    assert told.json() == {"removed": {"job": 1, "scanned_instance": 1}}
+    assert drive.http.get("/api/users/alice/scannedinstances", **alice).json() == {"scannedInstances": {"scannedInstance": []}}
+    assert not folders.scan(hers["dbId"]).exists() and not folders.job(hers["jobId"]).exists()
+    assert folders.image(image["dbId"]).exists()
+    assert len(drive.http.get(SCANS).json()["scannedInstances"]["scannedInstance"]) == 1
+    drive.error(drive.http.get("/_forgelet/reset", auth=("alice", "wrong")), 401)
 
 
 def test_reset_takes_the_cache_when_asked(drive: Any) -> None:
