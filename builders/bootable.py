@@ -10,9 +10,9 @@ from builders.archive import parse_stanzas, write_stanza
 from builders.plan import BuildPlan
 
 CLOUD_CONFIG = """\
-# The machine was migrated: it keeps its name, its host keys, its accounts and its package sources.
+# The machine was migrated: it keeps its host keys, its accounts and its package sources; its name is what the cloud calls it.
 datasource_list: [ConfigDrive, OpenStack, None]
-preserve_hostname: true
+preserve_hostname: false
 manage_etc_hosts: false
 ssh_deletekeys: false
 ssh_genkeytypes: {keytypes}
@@ -21,7 +21,7 @@ apt_preserve_sources_list: true
 apt: {preserve_sources_list: true}
 network: {config: disabled}
 users: []
-cloud_init_modules: [seed_random, bootcmd, write_files, growpart, resizefs, users_groups, ssh]
+cloud_init_modules: [seed_random, bootcmd, write_files, growpart, resizefs, set_hostname, users_groups, ssh]
 cloud_config_modules: [ssh_import_id, runcmd]
 cloud_final_modules: [scripts_per_once, scripts_per_boot, scripts_per_instance, scripts_user, final_message]
 """

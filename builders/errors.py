@@ -1,7 +1,8 @@
 """What can go wrong in the builders' room (the trunk of the tree is in `scanner/errors.py`).
 
     UserError
-    └── SpecError          the builder file is wrong: every mistake with key and line    (exit 1)
+    ├── SpecError          the builder file is wrong: every mistake with key and line    (exit 1)
+    └── CloudRefused       the cloud does not want it: its own words                     (exit 1)
     StepFailed
     ├── BuildFailed        diskimage-builder or the last pass failed                     (exit 5)
     └── BootFailed         the image did not come up, or did not answer                  (exit 5)
@@ -29,6 +30,12 @@ class SpecError(UserError):
     def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = (), specs: Sequence[BuilderSpec] = ()) -> None:
         super().__init__(message, hint=hint, problems=problems)
         self.specs = tuple(specs)
+
+
+class CloudRefused(UserError):
+    """The cloud answered, and said no: wrong login, no right, no room, a wrong request."""
+
+    code = "cloud-refused"
 
 
 class BuildFailed(StepFailed):

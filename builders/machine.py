@@ -7,19 +7,20 @@ forwards on 127.0.0.1 only. Like Nova, it offers a config drive. The domain is t
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from builders import configdrive
+from builders.configdrive import Identity
 from builders.errors import BootFailed
 from scanner.errors import Unreachable
 from scanner.host.run import run, tally
@@ -116,12 +117,12 @@ def booted(image: Path, format: str, memory: int, work: Path, *, hostname: str, 
     name = f"forgelet-{uuid.uuid4().hex[:12]}"
     disk, console = work / "machine.qcow2", work / "console.log"
     run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", str(image.resolve()), str(disk)])
-    config_drive(work / "config.iso", hostname)
+    configdrive.write(work / "config.iso", Identity(hostname))
     ports = {port: free_port() for port in forwards}
     (work / f"{name}.domain").touch()
     connection = connect()
     try:
-        domain = _create(connection, domain_xml(name, disk, work / "config.iso", console, memory, ports))
+        domain = _create(connection, domain_xml(Virtual(name, disk, work / "config.iso", console, memory, ports)))
         machine = Machine(name, domain, disk, ports, console)
         try:
             yield machine
@@ -156,25 +157,48 @@ def accelerator() -> str:
     return "kvm" if os.environ.get("FORGELET_ACCEL") == "kvm" else "qemu"
 
 
-def domain_xml(name: str, disk: Path, config: Path, console: Path, memory: int, ports: dict[int, int]) -> str:
+@dataclass(frozen=True, slots=True)
+class Virtual:
+    """A machine as libvirt is asked for it."""
+
+    name: str
+    disk: Path
+    """qcow2"""
+    config: Path
+    """The config drive."""
+    console: Path
+    memory: int
+    """MiB"""
+    ports: Mapping[int, int]
+    """Guest port -> port on 127.0.0.1"""
+    vcpus: int = 2
+    mac: str = ""
+    """QEMU's default unless given."""
+    id: str = ""
+    """The domain's UUID; libvirt makes one unless given."""
+
+
+def domain_xml(wanted: Virtual) -> str:
     """The domain's definition. The labels let QEMU read our folder without any change to libvirt's own configuration."""
-    rules = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for guest, host in ports.items())
+    rules = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for guest, host in wanted.ports.items())
+    mac = f",mac={wanted.mac}" if wanted.mac else ""
+    disk, config, console = (quoteattr(str(path)) for path in (wanted.disk, wanted.config, wanted.console))
     return f"""<domain type='{accelerator()}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
-  <name>{name}</name>
-  <memory unit='MiB'>{memory}</memory>
-  <vcpu>2</vcpu>
+  <name>{wanted.name}</name>{f"<uuid>{wanted.id}</uuid>" if wanted.id else ""}
+  <memory unit='MiB'>{wanted.memory}</memory>
+  <vcpu>{wanted.vcpus}</vcpu>
   <os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os>
   <features><acpi/></features>
   <clock offset='utc'/>
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
   <devices>
     <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2' cache='unsafe'/><source file={quoteattr(str(disk))}/><target dev='vda' bus='virtio'/>
+      <driver name='qemu' type='qcow2' cache='unsafe'/><source file={disk}/><target dev='vda' bus='virtio'/>
     </disk>
     <disk type='file' device='cdrom'>
-      <driver name='qemu' type='raw'/><source file={quoteattr(str(config))}/><target dev='hdd' bus='ide'/><readonly/>
+      <driver name='qemu' type='raw'/><source file={config}/><target dev='hdd' bus='ide'/><readonly/>
     </disk>
-    <serial type='file'><source path={quoteattr(str(console))}/><target port='0'/></serial>
+    <serial type='file'><source path={console}/><target port='0'/></serial>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
     <memballoon model='none'/>
@@ -182,7 +206,7 @@ def domain_xml(name: str, disk: Path, config: Path, console: Path, memory: int, 
   <seclabel type='static' model='dac' relabel='no'><label>+0:+0</label></seclabel>
   <qemu:commandline>
     <qemu:arg value='-netdev'/><qemu:arg value='user,id=forgelet0,restrict=on{rules}'/>
-    <qemu:arg value='-device'/><qemu:arg value='virtio-net-pci,netdev=forgelet0,addr=0x1d'/>
+    <qemu:arg value='-device'/><qemu:arg value='virtio-net-pci,netdev=forgelet0,addr=0x1d{mac}'/>
   </qemu:commandline>
 </domain>
 """
@@ -194,17 +218,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def config_drive(target: Path, hostname: str) -> None:
-    """An OpenStack config drive (ISO 9660, label `config-2`). Source: Nova's *Config drives*, layout of `openstack/latest`."""
-    import pycdlib
-
-    meta = json.dumps({"uuid": str(uuid.uuid4()), "hostname": hostname, "name": hostname, "launch_index": 0}).encode()
-    disc = pycdlib.PyCdlib()
-    disc.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident="config-2")
-    disc.add_directory("/OPENSTACK", rr_name="openstack", joliet_path="/openstack")
-    disc.add_directory("/OPENSTACK/LATEST", rr_name="latest", joliet_path="/openstack/latest")
-    disc.add_fp(io.BytesIO(meta), len(meta), "/OPENSTACK/LATEST/META.JSN;1", rr_name="meta_data.json", joliet_path="/openstack/latest/meta_data.json")
-    disc.write(str(target))
-    disc.close()

@@ -64,6 +64,15 @@ class Client:
         with self._stream(self._mine(path), query) as response:
             yield from response.iter_lines()
 
+    def text(self, path: str) -> str:
+        """Of a path below the user, as it is."""
+        url = self._mine(path)
+        with self._told(url):
+            response = self._http.get(url)
+        if response.is_error:
+            raise _refusal(response)
+        return response.text
+
     def log(self, job_id: int, follow: bool) -> Iterator[str]:
         """The log of a job, as it comes."""
         with self._stream(f"{self._origin}/_forgelet/jobs/{job_id}/log", {"follow": follow}) as response:

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote_to_bytes
 from sqlmodel import select
 
 from emulator.errors import Forbidden, Unauthorized
+from emulator.resources.accounts.tables import local_account
 from emulator.resources.users.tables import ApiKey, User
 from emulator.storage import stamp
 from emulator.storage.engine import Database
@@ -144,7 +145,11 @@ def seed(database: Database, login: str, password: str) -> None:
     with database.write() as session:
         user = session.exec(select(User).where(User.login == login)).first()
         if user is None:
-            session.add(User(login=login, password=hash_password(password), created=stamp.now(), admin=True))
+            user = User(login=login, password=hash_password(password), created=stamp.now(), admin=True)
+            session.add(user)
+            session.flush()
+            assert user.id is not None
+            session.add(local_account(user.id, login))
             return
         user.admin = True
         if not matches(password, user.password):

@@ -10,6 +10,8 @@ templates/ID/          one template: files/ (as in its archive) and scan/, hard 
 exports/ID/            one export of a template: archive.tar.gz
 uploads/               archives that wait for their import
 images/ID/             one image: image.json, disks, verifications/JOB.json
+cloud/                 the local cloud: images/UUID/, instances/UUID/
+fetched/               images on their way back from a cloud
 trash/                 what a reset set aside, until it is given back
 jobs/ID/               log, outcome.json, work/ (only while the job runs)
 """
@@ -20,7 +22,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-CONTENTS = ("scans", "templates", "exports", "uploads", "images", "jobs")
+CONTENTS = ("scans", "templates", "exports", "uploads", "images", "cloud", "fetched", "jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,14 @@ class Folders:
 
     def verification(self, image_id: int, job_id: int) -> Path:
         return self.image(image_id) / "verifications" / f"{job_id}.json"
+
+    @property
+    def cloud(self) -> Path:
+        return self.data / "cloud"
+
+    def fetched(self, publication_id: int) -> Path:
+        """Where an image is put that comes back from its cloud."""
+        return self.data / "fetched" / str(publication_id)
 
     def job(self, job_id: int) -> Path:
         return self.data / "jobs" / str(job_id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from scanner.errors import UserError
 
 if TYPE_CHECKING:
+    from builders.clouds.base import Account, Cloud
     from builders.platforms.base import Platform
     from builders.search import Offered
     from builders.spec import BuilderSpec
@@ -38,6 +39,9 @@ class Rooms(Protocol):
     def platform(self, kind: str) -> Platform:
         """Raises `UserError`."""
 
+    def cloud(self, account: Account, home: Path) -> Cloud:
+        """The cloud that an account opens; `home` is the folder of the local one. Raises `UserError`."""
+
     def packages(self, codename: str, arch: str, pattern: str, cache: Path) -> list[Offered]:
         """What the repositories of a release offer under a name. Raises `UserError`, `BuildFailed`."""
 
@@ -57,6 +61,11 @@ class RealRooms:
 
     def platform(self, kind: str) -> Platform:
         return platform(kind)
+
+    def cloud(self, account: Account, home: Path) -> Cloud:
+        from builders.clouds import opened
+
+        return opened(account, home)
 
     def packages(self, codename: str, arch: str, pattern: str, cache: Path) -> list[Offered]:
         from builders.search import search

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -127,6 +127,9 @@ class Request:
     """Of a key pair that the cloud knows."""
     security_groups: Sequence[str] = ()
     hostname: str = ""
+    """The name unless given."""
+    ports: Sequence[int] = ()
+    """Ports of the guest that are to be reached from this machine, besides SSH's; for the local cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +141,14 @@ class Instance:
     state: InstanceState
     flavor: str
     addresses: Sequence[str] = ()
-    ssh_port: int | None = None
-    """On 127.0.0.1, for an instance of the local cloud."""
+    ports: Mapping[int, int] = field(default_factory=dict)
+    """Port of the guest -> port on 127.0.0.1, for an instance of the local cloud."""
     fault: str = ""
     """Why it is in ERROR."""
+
+
+Began = Callable[[str], None]
+"""Told the cloud's id of what is being made as soon as there is something to take away, so that a killed job can be undone."""
 
 
 class Cloud(Protocol):
@@ -150,7 +157,7 @@ class Cloud(Protocol):
     def check(self) -> Standing:
         """Really log in."""
 
-    def publish(self, offer: Offer, progress: Progress) -> Published:
+    def publish(self, offer: Offer, progress: Progress, began: Began) -> Published:
         """Send the image, wait until the cloud has it whole, compare its hash with ours; nothing is left there otherwise.
 
         Raises `Cancelled` too.
@@ -165,7 +172,7 @@ class Cloud(Protocol):
     def resources(self) -> Resources:
         """What an instance can be made with."""
 
-    def provision(self, cloud_id: str, request: Request, progress: Progress) -> Instance:
+    def provision(self, cloud_id: str, request: Request, progress: Progress, began: Began) -> Instance:
         """Make an instance of a published image and wait until it is ACTIVE. Leaves nothing behind when it cannot."""
 
     def instance(self, instance_id: str) -> Instance:

@@ -1,4 +1,4 @@
-"""`forgelet account`: list, create, delete."""
+"""`forgelet account`: list, create, check, delete."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.clouds import account_of
 from cli.commands.catalogue import show
 from cli.context import client
 from cli.errors import CommandError
-from cli.render import Format, Output, say
+from cli.render import Format, Output, as_json, say
 
 app = typer.Typer(help="Cloud accounts.", no_args_is_help=True)
 
@@ -29,15 +30,48 @@ def list_accounts(context: typer.Context, output: Output = Format.TABLE) -> None
 
 
 @app.command()
-def create(context: typer.Context, file: Annotated[Path, typer.Option(help="YAML or JSON with `accounts`, or `builders` that have an `account`.")]) -> None:
-    """Keep the accounts of a file, all of hammr's keys understood."""
+def create(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Option(help="YAML or JSON with `accounts`, or `builders` that have an `account`.")] = None,
+    cloud: Annotated[str | None, typer.Option(help="A cloud of clouds.yaml, by name.")] = None,
+    name: Annotated[str, typer.Option(help="With --cloud: what the account is called; as the cloud unless given.")] = "",
+) -> None:
+    """Keep the accounts of a file, all of hammr's keys understood, or a cloud of clouds.yaml."""
+    if (file is None) == (cloud is None):
+        raise CommandError("which account?", hint="give --file FILE, or --cloud NAME of clouds.yaml")
     service = client(context)
-    for account in _accounts(file):
-        made = service.post("accounts", _request(account, file))
+    for account in accounts_of(file) if file is not None else [account_of(cloud or "", name)]:
+        made = service.post("accounts", request_of(account, (file or Path()).parent))
         say(f"OK: account '{made['name']}' of {made['targetPlatform']['name']} has the number {made['dbId']}")
 
 
-def _accounts(file: Path) -> list[dict[str, Any]]:
+@app.command()
+def check(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The account, by name or number.")],
+    domain: Annotated[str, typer.Option(help="As a builder's keystoneDomain.")] = "",
+    project: Annotated[str, typer.Option(help="As a builder's keystoneProject, or tenantName.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Really log in, and tell what the account may do."""
+    service = client(context)
+    found = service.get("accounts")["credAccounts"]["credAccount"]
+    mine = [one for one in found if name in (one["name"], str(one["dbId"]))]
+    if not mine:
+        raise CommandError(f"there is no cloud account '{name}'", hint="forgelet account list")
+    said = service.get(f"accounts/{mine[0]['dbId']}/standing", domain=domain, project=project)
+    if output is Format.JSON:
+        as_json(said)
+        return
+    say(f"OK: '{mine[0]['name']}' is {said['user']} of the project {said['project']}")
+    for ability, able in said["abilities"].items():
+        say(f"  {ability}: {'yes' if able else 'no'}")
+    for key, value in said["facts"].items():
+        say(f"  {key}: {value}")
+
+
+def accounts_of(file: Path) -> list[dict[str, Any]]:
+    """The entries of an account file; one that says `cloud: NAME` comes from clouds.yaml. Raises `CommandError`."""
     import yaml
 
     try:
@@ -47,18 +81,20 @@ def _accounts(file: Path) -> list[dict[str, Any]]:
     if not isinstance(told, dict):
         raise CommandError(f"{file} is no mapping", hint="accounts: [{type: OpenStack, name: …}]")
     found = told.get("accounts") or [one.get("account") for one in told.get("builders") or [] if isinstance(one, dict)]
-    accounts = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    accounts = [account_of(str(one["cloud"]), str(one.get("name") or "")) if one.get("cloud") else one for one in listed]
     problems = [f"account {number}: {key} is missing" for number, one in enumerate(accounts, 1) for key in ("type", "name") if not one.get(key)]
     if problems or not accounts:
         raise CommandError(f"{file} has no complete account", hint="accounts: [{type: OpenStack, name: …}]", problems=problems)
     return accounts
 
 
-def _request(account: dict[str, Any], file: Path) -> dict[str, Any]:
+def request_of(account: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """An entry of an account file as the service takes it; `folder` is where its certificate lies. Raises `CommandError`."""
     given = {RENAMED.get(key, key): value for key, value in account.items() if key not in ("type", "cert", "file")}
     request = {**given, "targetPlatform": {"name": str(account["type"])}}
     if "cert" in account:
-        path = file.parent / str(account["cert"])
+        path = folder / str(account["cert"])
         try:
             content = base64.b64encode(path.read_bytes()).decode()
         except OSError as error:

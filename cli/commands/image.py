@@ -1,4 +1,4 @@
-"""`forgelet image`: list, show, verify, download, delete, cancel."""
+"""`forgelet image`: list, show, verify, publish, download, delete, cancel."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
+from cli.commands.publish import publish
+from cli.commands.publish import table as publications
 from cli.commands.verify import verify
 from cli.context import client
+from cli.errors import CommandError
 from cli.progress import Bar
 from cli.render import Format, Output
 
 app = typer.Typer(help="Machine images.", no_args_is_help=True)
 app.command()(verify)
+app.command()(publish)
 Id = Annotated[int, typer.Option("--id", help="Number of the image.")]
+EitherId = Annotated[int | None, typer.Option("--id", help="Number of the image.")]
+PublishId = Annotated[int | None, typer.Option("--publish-id", help="Number of a publication, instead: what is in the cloud.")]
 
 
 @app.command("list")
 def list_images(context: typer.Context, output: Output = Format.TABLE) -> None:
     """List the images."""
     service = client(context)
-    answer = service.get("images")
+    answer, sent = service.get("images"), service.get("pimages")
     if output == Format.JSON:
-        render.as_json(answer)
+        render.as_json({**answer, **sent})
         return
     render.say(f"Getting images for [{service.user}] ...")
     images = answer["images"]["image"]
@@ -32,6 +38,10 @@ def list_images(context: typer.Context, output: Output = Format.TABLE) -> None:
         rows = [(i["dbId"], i["name"], i["targetFormat"]["name"], _format(i), render.state(i["status"]), _size(i), i["created"]) for i in images]
         render.say(render.table(("Id", "Name", "Target", "Format", "Status", "Size", "Created"), rows))
     render.say(f"Found {len(images)} images")
+    published = sent["publishImages"]["publishImage"]
+    if published:
+        render.say(publications(published))
+        render.say(f"Found {len(published)} publications")
 
 
 def _format(image: dict[str, Any]) -> str:
@@ -80,28 +90,37 @@ def _additions(additions: list[dict[str, str]]) -> list[str]:
 @app.command()
 def download(
     context: typer.Context,
-    id: Id,
     file: Annotated[Path, typer.Option(help="Where to write the disk.")],
+    id: EitherId = None,
+    publish_id: PublishId = None,
     format: Annotated[str | None, typer.Option(help="`qcow2` or `raw`, as it was built.")] = None,
 ) -> None:
-    """Download the disk of an image."""
-    shown, done = Bar(), 0
+    """Download the disk of an image, as it was built or as a cloud has it."""
+    place, shown, done = _place(id, publish_id), Bar(), 0
     query = {"format": format} if format else {}
-    for done, total in client(context).download(f"images/{id}/download", file, **query):
+    for done, total in client(context).download(f"{place}/download", file, **query):
         shown.draw(100 * done // total if total else 0, f"{render.size(done)} of {render.size(total)}")
     shown.finish(100, render.size(done))
     render.say(f"OK: {file}")
 
 
 @app.command()
-def delete(context: typer.Context, id: Id) -> None:
-    """Delete an image; what is being done for it is stopped first."""
-    client(context).delete(f"images/{id}")
+def delete(context: typer.Context, id: EitherId = None, publish_id: PublishId = None) -> None:
+    """Delete an image, here or in its cloud; what is being done for it is stopped first."""
+    client(context).delete(_place(id, publish_id))
     render.say("OK: deleted")
 
 
 @app.command()
-def cancel(context: typer.Context, id: Id) -> None:
-    """Stop the build or the proof of an image."""
-    client(context).delete(f"images/{id}/status")
-    render.say(f"OK: what runs for image {id} is being stopped")
+def cancel(context: typer.Context, id: EitherId = None, publish_id: PublishId = None) -> None:
+    """Stop the build or the proof of an image, or the sending of it."""
+    place = _place(id, publish_id)
+    client(context).delete(f"{place}/{'status' if publish_id is None else 'cancel'}")
+    render.say(f"OK: what runs for {'image' if publish_id is None else 'publication'} {place.rpartition('/')[2]} is being stopped")
+
+
+def _place(id: int | None, publish_id: int | None) -> str:
+    """Path of the image, or of what was published of it. Raises `CommandError`."""
+    if (id is None) == (publish_id is None):
+        raise CommandError("which image?", hint="give --id ID, or --publish-id ID for what is in a cloud")
+    return f"images/{id}" if id is not None else f"pimages/{publish_id}"

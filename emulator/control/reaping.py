@@ -62,7 +62,7 @@ class Reaping:
                     self._thread = None
                     return
             for heap in heaps:
-                for work in heap.glob("jobs/*/work"):
+                for work in (*heap.glob("jobs/*/work"), *heap.glob("cloud/instances/*")):
                     self._found += give_back(work)
                 shutil.rmtree(heap, ignore_errors=True)
                 if heap.exists():

@@ -13,6 +13,7 @@ from sqlalchemy import Table, func, text
 from sqlmodel import Session, SQLModel, col, select
 
 from emulator.folders import Folders
+from emulator.resources.accounts.tables import local_account
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
@@ -30,6 +31,9 @@ def reset(here: Service, *, user: User | None = None, cache: bool = False) -> di
         counts = _counts(session, user)
         places = list(_places(session, here.folders, user) if user else here.folders.contents(cache=cache))
         _delete(session, user)
+        for one in [user] if user else session.exec(select(User)).all():
+            assert one.id is not None
+            session.add(local_account(one.id, one.login))
         session.flush()
         here.reaping.set_aside(places)
         here.folders.make()

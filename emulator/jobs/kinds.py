@@ -20,10 +20,10 @@ class State(StrEnum):
 
 ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 
-RESOURCE = {"scan": "scan", "build": "dib", "verify": "vm", "export": "archive", "import": "archive", "scan-import": "archive"}
+RESOURCE = {"scan": "scan", "build": "dib", "verify": "vm", "export": "archive", "import": "archive", "scan-import": "archive", "publish": "cloud", "provision": "cloud"}
 """Kind of job -> the scarce thing that it holds while it runs."""
 
-CAPACITY = {"scan": 2, "dib": 1, "vm": 1, "archive": 2}
+CAPACITY = {"scan": 2, "dib": 1, "vm": 1, "archive": 2, "cloud": 2}
 """How many jobs may hold a scarce thing at once."""
 
 
@@ -71,6 +71,8 @@ _TEMPLATES = {
     "export": "forgelet template export --id {appliance}",
     "import": "forgelet template import --file ARCHIVE",
     "scan-import": "forgelet scan import --id {scan} --name '{name}' --version '{version}'",
+    "publish": "forgelet image publish --id {image} --account '{account}' --file FILE",
+    "provision": "forgelet deploy create --publish-id {publication} --name '{name}' --flavor {flavor}",
 }
 
 

@@ -23,6 +23,10 @@ def settle(ledger: Ledger, folders: Folders, job: Job, outcome: Outcome) -> None
         except OSError as error:
             outcome = failed(error)
     note(folders.log(job.id), give_back(folders.work(job.id)))
+    if outcome.state != State.DONE and job.kind in ("publish", "provision"):
+        from emulator.jobs.clouds import take_back
+
+        take_back(ledger.database, folders, job)
     ledger.end(job.id, outcome)
 
 

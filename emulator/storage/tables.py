@@ -6,8 +6,10 @@ from emulator.control.tables import Fault
 from emulator.resources.accounts.tables import CloudAccount
 from emulator.resources.agents.tables import Download
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport, ScanImport
+from emulator.resources.deployments.tables import Deployment
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job, JobEvent
+from emulator.resources.publications.tables import Publication
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.users.tables import ApiKey, Quota, User
 
@@ -17,11 +19,13 @@ __all__ = [
     "ApplianceExport",
     "ApplianceImport",
     "CloudAccount",
+    "Deployment",
     "Download",
     "Fault",
     "Image",
     "Job",
     "JobEvent",
+    "Publication",
     "Quota",
     "Scan",
     "ScanImport",

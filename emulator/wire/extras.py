@@ -14,6 +14,9 @@ EXTRAS: dict[str, frozenset[str]] = {
     "ApplianceExport": frozenset({"jobId"}),
     "ApplianceImport": frozenset({"jobId"}),
     "ScanImport": frozenset({"jobId"}),
+    "CredAccountOpenStack": frozenset({"keystoneDomain", "keystoneProject", "region", "applicationCredentialId"}),
+    "PublishImageOpenStack": frozenset({"jobId", "sha512sum", "already"}),
+    "Deployment": frozenset({"dbId", "jobId", "publication", "ports", "fault", "cloudId", "account"}),
     "Image": frozenset(
         {
             "jobId",

@@ -41,6 +41,9 @@ def _end_machines(folder: Path) -> list[str]:
         try:
             if run(["virsh", "-q", "-c", "qemu:///system", "destroy", name], root=True, check=False).returncode == 0:
                 ended.append(f"ended the machine {name}")
+            # Instances of the local cloud are remembered by libvirt when they have ended.
+            if run(["virsh", "-q", "-c", "qemu:///system", "undefine", name], root=True, check=False).returncode == 0:
+                ended.append(f"forgot the machine {name}")
         except (CommandFailed, Unreachable):
             continue
     return ended

@@ -74,8 +74,8 @@ def test_accounts_of_every_type(hammr: Hammr, service: Service) -> None:
     database = b"".join(path.read_bytes() for path in service.data.glob("forgelet.db*"))
     assert b"stack" in database
     assert b"hidden-word" not in database
-    hammr("account", "delete", "--id", str(kept[0]["dbId"]), "--no-confirm")
-    assert {one["dbId"] for one in service.http.get("/api/users/root/accounts").json()["credAccounts"]["credAccount"]} == {one["dbId"] for one in kept[1:]}
+    hammr("account", "delete", "--id", str(kept[-1]["dbId"]), "--no-confirm")
+    assert {one["dbId"] for one in service.http.get("/api/users/root/accounts").json()["credAccounts"]["credAccount"]} == {one["dbId"] for one in kept[:-1]}
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,6 @@ def test_quotas_are_told_as_bars(hammr: Hammr, service: Service) -> None:
         (("scan", "list"), "scannedinstances", "scannedInstances", "No scans available"),
         (("image", "list"), "images", "images", "No image available"),
         (("template", "list"), "appliances", "appliances", "Found 0 templates"),
-        (("account", "list"), "accounts", "credAccounts", "No accounts available"),
         (("deploy", "list"), "deployments", "deployments", "No deployment available"),
         (("migration", "list"), "migrations", "migrations", "No migrations available"),
     ],

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from emulator.resources.accounts import service as accounts
+from emulator.resources.accounts.opening import cloud_of, reachable
 from emulator.service import TheOwner, TheService
-from emulator.wire.answer import answer, collection, nothing
+from emulator.wire.answer import answer, collection, nothing, ours
 from emulator.wire.body import body
 
 router = APIRouter(prefix="/users/{uid}/accounts")
@@ -31,6 +32,16 @@ def create(asked: Annotated[dict[str, Any], Depends(body("credAccount"))], here:
 def show(caid: int, here: TheService, owner: TheOwner) -> Response:
     with here.database.read() as session:
         return answer("credAccount", accounts.tell(owner, accounts.find(session, owner, caid)))
+
+
+@router.get("/{caid}/standing")
+def standing(caid: int, here: TheService, owner: TheOwner, domain: str = "", project: str = "") -> Response:
+    """Who the cloud says that the account is and what it may do: really logged in. `domain` and `project` as a builder would name them."""
+    with here.database.read() as session:
+        found = accounts.find(session, owner, caid)
+    reachable(found)
+    said = cloud_of(here, found, {"keystoneDomain": domain, "keystoneProject": project}).check()
+    return ours("standing", {"user": said.user, "project": said.project, "abilities": dict(said.abilities), "facts": dict(said.facts)})
 
 
 @router.delete("/{caid}")

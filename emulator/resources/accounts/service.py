@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from emulator.errors import Conflict
-from emulator.resources.accounts.tables import CloudAccount
+from emulator.resources.accounts.tables import LOCAL, CloudAccount
 from emulator.resources.formats.catalogue import Platform, platform
 from emulator.resources.users.tables import User
 from emulator.service import Service
@@ -38,7 +38,7 @@ def tell(user: User, account: CloudAccount) -> dict[str, Any]:
         "parentUri": f"users/{user.login}",
         "uri": account_uri(user, account),
         "targetPlatform": kind.tell(),
-        "secretsMissing": not held.issuperset(kind.secrets),
+        "secretsMissing": not held.intersection(kind.secrets) if kind.ours else not held.issuperset(kind.secrets),
         **{key: value for key, value in account.fields.items() if key != "certificates"},
     }
     if kind.account in CERTIFIED:
@@ -80,7 +80,7 @@ def create(here: Service, user: User, asked: dict[str, Any]) -> CloudAccount:
     problems = _problems(asked, kind)
     if problems:
         raise UserError(f"the account cannot be kept as one of {kind.name}", problems=problems)
-    fields = {key: value for key, value in asked.items() if key in (*kind.needs, *kind.may)}
+    fields = {key: value for key, value in asked.items() if key in (*kind.needs, *kind.may, *kind.ours)}
     hidden = {key: fields.pop(key) for key in kind.secrets if key in fields and key != "certificates"}
     if "certificates" in fields:
         given = fields["certificates"].get("certificate", [])
@@ -99,17 +99,21 @@ def create(here: Service, user: User, asked: dict[str, Any]) -> CloudAccount:
 
 
 def _problems(asked: dict[str, Any], kind: Platform) -> list[str]:
-    known = COMMON | {*kind.needs, *kind.may}
+    known = COMMON | {*kind.needs, *kind.may, *kind.ours}
+    # An application credential is a login of its own.
+    spared = ("login", "password") if asked.get("applicationCredentialId") else ()
     name = str(asked.get("name", "")).strip()
     return [
         *([] if name and len(name) <= 200 else ["name: an account needs a name, of 200 characters at most"]),
-        *(f"{key}: is missing" for key in kind.needs if asked.get(key) in (None, "")),
+        *(f"{key}: is missing" for key in kind.needs if asked.get(key) in (None, "") and key not in spared),
         *(f"{key}: accounts of {kind.name} have no such element" for key in asked if key not in known),
         *([f"xsi:type: {asked['xsiType']} is not {kind.account}, which {kind.name} needs"] if asked.get("xsiType", kind.account) != kind.account else []),
     ]
 
 
 def remove(here: Service, account: CloudAccount) -> None:
-    """Take the account away, its secrets with it."""
+    """Take the account away, its secrets with it. Raises `Conflict` for the one of this machine."""
+    if account.kind == LOCAL:
+        raise Conflict(f"the account '{account.name}' is this machine's own cloud and stays", hint="forgelet account list")
     with here.database.write() as session:
         session.delete(session.get_one(CloudAccount, account.id))

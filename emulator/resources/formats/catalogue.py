@@ -49,6 +49,8 @@ class Platform:
     needs: tuple[str, ...]
     may: tuple[str, ...]
     secrets: tuple[str, ...]
+    ours: tuple[str, ...] = ()
+    """What accounts may have besides, which UForge's have not."""
 
     def tell(self) -> dict[str, Any]:
         """targetPlatform"""
@@ -80,9 +82,9 @@ def formats() -> tuple[ImageFormat, ...]:
 
 @cache
 def platforms() -> tuple[Platform, ...]:
-    lists = ("needs", "may", "secrets")
+    lists = ("needs", "may", "secrets", "ours")
     return tuple(
-        Platform(number, told["name"], told["type"], told["account"], *(tuple(told[key]) for key in lists)) for number, told in enumerate(_told()["platforms"], 1)
+        Platform(number, told["name"], told["type"], told["account"], *(tuple(told.get(key, ())) for key in lists)) for number, told in enumerate(_told()["platforms"], 1)
     )
 
 

@@ -1,74 +1,126 @@
-"""Publications: rows 17, 34 to 38 and 59 to 63 of the call table.
-
-Nothing can be published before Forgelet reaches clouds, so there is none to list; each call still checks the image that it is about.
-"""
+"""Publications: rows 17, 34 to 36 and 59 to 61 of the call table."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NoReturn
+from pathlib import Path
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict
 
-from emulator.errors import Conflict, NotYet
+from emulator.errors import Conflict
 from emulator.jobs.kinds import State
+from emulator.resources.accounts.opening import cloud_of
 from emulator.resources.appliances import builds
 from emulator.resources.images import routes as images
-from emulator.resources.images.service import Found
-from emulator.service import TheOwner
-from emulator.wire.answer import collection
+from emulator.resources.images.service import Found as FoundImage
+from emulator.resources.publications import service as publications
+from emulator.resources.status import op_status
+from emulator.service import TheOwner, TheService
+from emulator.wire.answer import answer, collection, nothing
 from emulator.wire.body import body
-from scanner.errors import NotFound
+from scanner.errors import UserError
+from scanner.progress import Silent
 
 router = APIRouter()
 USER = "/users/{uid}"
+MINE = USER + "/pimages"
 SCANS = images.SCAN + "/{iid}/pimages"
 TEMPLATES = USER + "/appliances/{aid}/images/{iid}/pimages"
-OfScan = Annotated[Found, Depends(images.found)]
-OfTemplate = Annotated[Found, Depends(builds.found)]
+OfScan = Annotated[FoundImage, Depends(images.found)]
+OfTemplate = Annotated[FoundImage, Depends(builds.found)]
 Asked = Annotated[dict[str, Any], Depends(body("publishImage"))]
 
 
-@router.get(USER + "/pimages")
-def index(owner: TheOwner) -> Response:
-    """publishImages: none, as none can be made."""
-    return collection("publishImages", "publishImage", [])
+class PublishRequest(BaseModel):
+    """A builder file, as the user wrote it, and the account when it is not the file's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fileName: str
+    text: str
+    account: str | None = None
+
+
+@router.get(MINE)
+def index(here: TheService, owner: TheOwner) -> Response:
+    with here.database.read() as session:
+        found = publications.publications(session, owner)
+    return collection("publishImages", "publishImage", [publications.tell(one) for one in found])
 
 
 @router.post(SCANS)
-def publish_of_scan(image: OfScan, asked: Asked) -> Response:
-    _publish(image)
+def publish_of_scan(image: OfScan, asked: Asked, here: TheService, owner: TheOwner) -> Response:
+    return answer("publishImage", publications.tell(publications.begin(here, owner, image, asked)), 201)
 
 
 @router.post(TEMPLATES)
-def publish_of_template(image: OfTemplate, asked: Asked) -> Response:
-    _publish(image)
+def publish_of_template(image: OfTemplate, asked: Asked, here: TheService, owner: TheOwner) -> Response:
+    return answer("publishImage", publications.tell(publications.begin(here, owner, image, asked)), 201)
 
 
-def _publish(found: Found) -> NoReturn:
-    image, _, job = found
-    if job.state != State.DONE:
-        raise Conflict(f"image {image.id} cannot be published: it is {job.state}", hint=f"forgelet job show {job.id}")
-    raise NotYet(
-        "images cannot be published yet: Forgelet does not reach clouds; nothing was sent",
-        hint=f"forgelet image download --id {image.id} --file FILE, then upload the file yourself",
-    )
+@router.post(images.FLAT + "/{iid}/publications")
+def publish_by_file(asked: PublishRequest, image: images.TheImage, here: TheService, owner: TheOwner) -> Response:
+    """By the first builder of the file that is of the image's type."""
+    specs = here.rooms.specs(asked.text, asked.fileName)
+    fitting = [spec for spec in specs if spec.type.lower() == image[0].type.lower()]
+    if not fitting:
+        known = ", ".join(dict.fromkeys(spec.type for spec in specs))
+        raise UserError(f"no builder of {asked.fileName} is of the image's type '{image[0].type}' (there are: {known})", hint="name the file that the image was built with")
+    given = dict(fitting[0].publishing)
+    if asked.account:
+        given["account"] = asked.account
+    return answer("publishImage", publications.tell(publications.begin(here, owner, image, given)), 201)
 
 
+def found(pid: int, here: TheService, owner: TheOwner, iid: int | None = None) -> publications.Found:
+    """The publication in the path. Raises `NotFound`."""
+    with here.database.read() as session:
+        return publications.find(session, owner, pid, iid)
+
+
+ThePublication = Annotated[publications.Found, Depends(found)]
+
+
+@router.get(MINE + "/{pid}")
+@router.get(SCANS + "/{pid}")
+@router.get(TEMPLATES + "/{pid}")
+def show(publication: ThePublication) -> Response:
+    return answer("publishImage", publications.tell(publication))
+
+
+@router.get(MINE + "/{pid}/status")
 @router.get(SCANS + "/{pid}/status")
-@router.delete(SCANS + "/{pid}/cancel")
-@router.get(SCANS + "/{pid}/accounts/{caid}/resources")
-@router.post(SCANS + "/{pid}/deploys")
-def one_of_scan(pid: int, image: OfScan) -> Response:
-    _missing(pid)
-
-
 @router.get(TEMPLATES + "/{pid}/status")
+def status(publication: ThePublication) -> Response:
+    return answer("status", op_status(publication[1]))
+
+
+@router.delete(MINE + "/{pid}/cancel")
+@router.delete(SCANS + "/{pid}/cancel")
 @router.delete(TEMPLATES + "/{pid}/cancel")
-@router.get(TEMPLATES + "/{pid}/accounts/{caid}/resources")
-@router.post(TEMPLATES + "/{pid}/deploys")
-def one_of_template(pid: int, image: OfTemplate) -> Response:
-    _missing(pid)
+def cancel(publication: ThePublication, here: TheService) -> Response:
+    publications.cancel(here, publication)
+    return nothing()
 
 
-def _missing(publication: int) -> NoReturn:
-    raise NotFound(f"there is no publication {publication}: images cannot be published yet", hint="forgelet image list")
+@router.delete(MINE + "/{pid}")
+@router.delete(SCANS + "/{pid}")
+@router.delete(TEMPLATES + "/{pid}")
+def delete(publication: ThePublication, here: TheService, owner: TheOwner) -> Response:
+    """Out of its cloud, and off the list."""
+    publications.withdraw(here, owner, publication)
+    return nothing()
+
+
+@router.get(MINE + "/{pid}/download")
+def download(publication: ThePublication, here: TheService, owner: TheOwner, after: BackgroundTasks) -> Response:
+    """The image as the cloud has it, its hash checked against what was sent."""
+    row, job = publication
+    if job.state != State.DONE:
+        raise Conflict(f"publication {row.id} cannot be downloaded: it is {job.state}", hint=f"forgelet job show {job.id}")
+    file = here.folders.fetched(row.id or 0)
+    cloud_of(here, publications.account_row(here, owner, row), row.asked).fetch(row.cloud_id, file, Silent())
+    after.add_task(Path.unlink, file, missing_ok=True)
+    return FileResponse(file, media_type="application/octet-stream", filename=f"{row.name}.{row.cloud_id}", background=after)

@@ -13,6 +13,7 @@ from sqlmodel import Session, SQLModel, col, delete, func, select
 from emulator.auth import hash_password
 from emulator.errors import Conflict
 from emulator.jobs.kinds import State
+from emulator.resources.accounts.tables import local_account
 from emulator.resources.jobs.tables import Job, JobEvent
 from emulator.resources.users.tables import ApiKey, User
 from emulator.service import Service
@@ -70,6 +71,9 @@ def create(here: Service, login: str, password: str, *, admin: bool = False, ema
     try:
         with here.database.write() as session:
             session.add(made)
+            session.flush()
+            assert made.id is not None
+            session.add(local_account(made.id, login))
     except IntegrityError as error:
         raise Conflict(f"there is a user '{login}' already", hint="forgelet user list") from error
     return made

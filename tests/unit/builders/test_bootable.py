@@ -122,7 +122,7 @@ def test_cloud_init_keeps_name_accounts_and_host_keys(root: Path) -> None:
     make(root)
     config = cloud_config(root)
     assert config["ssh_genkeytypes"] == []
-    assert (config["ssh_deletekeys"], config["preserve_hostname"], config["users"]) == (False, True, [])
+    assert (config["ssh_deletekeys"], config["preserve_hostname"], config["users"]) == (False, False, [])
     assert config["network"] == {"config": "disabled"}
     assert config["apt_preserve_sources_list"] is True
 

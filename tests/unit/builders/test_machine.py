@@ -11,14 +11,16 @@ from pathlib import Path
 import pycdlib
 import pytest
 
-from builders.machine import accelerator, config_drive, domain_xml, free_port
+from builders import configdrive
+from builders.configdrive import Identity
+from builders.machine import Virtual, accelerator, domain_xml, free_port
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 ODD = Path("/srv/a & b/<c>/\"d\"/it's/caf\xe9.qcow2")
 
 
 def definition(ports: dict[int, int] | None = None, memory: int = 512) -> ET.Element:
-    return ET.fromstring(domain_xml("forgelet-1", ODD, ODD.with_suffix(".iso"), ODD.with_suffix(".log"), memory, ports or {}))
+    return ET.fromstring(domain_xml(Virtual("forgelet-1", ODD, ODD.with_suffix(".iso"), ODD.with_suffix(".log"), memory, ports or {})))
 
 
 def test_odd_paths_arrive_as_they_are() -> None:
@@ -62,7 +64,7 @@ def test_emulation_unless_a_setting_says_otherwise(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("paths", [{"joliet_path": "/openstack/latest/meta_data.json"}, {"rr_path": "/openstack/latest/meta_data.json"}])
 def test_the_config_drive_says_the_name_in_openstacks_layout(tmp_path: Path, paths: dict[str, str]) -> None:
-    config_drive(tmp_path / "config.iso", "web-1.example")
+    configdrive.write(tmp_path / "config.iso", Identity("web-1.example"))
     disc, out = pycdlib.PyCdlib(), io.BytesIO()
     disc.open(str(tmp_path / "config.iso"))
     assert disc.pvd.volume_identifier.decode().strip() == "config-2"
@@ -75,7 +77,7 @@ def test_the_config_drive_says_the_name_in_openstacks_layout(tmp_path: Path, pat
 
 def test_two_drives_are_two_instances(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        config_drive(tmp_path / name, "web")
+        configdrive.write(tmp_path / name, Identity("web"))
     assert (tmp_path / "a").read_bytes() != (tmp_path / "b").read_bytes()
 
 

@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from support.tinydisk import raw_disk
 
+from builders.clouds.base import Account
+from builders.clouds.fake import FakeCloud
 from builders.errors import SpecError
 from builders.image import Fidelity, Image, ImageFile, Scope
 from builders.search import Offered
 from builders.spec import BuilderSpec, parse
 from emulator.app import make_app, make_service
 from emulator.control.capabilities import Capabilities
+from emulator.jobs import clouds
 from emulator.jobs.inprocess import InProcessQueue
 from emulator.jobs.outcome import Outcome, done
 from emulator.jobs.tasks import Assignment, scanned, tell_distribution
@@ -66,6 +70,12 @@ class FakePlatform:
 
 
 class FakeRooms:
+    def __init__(self) -> None:
+        self.fake_cloud = FakeCloud()
+
+    def cloud(self, account: Account, home: Path) -> FakeCloud:
+        return self.fake_cloud
+
     def target(self, label: str, access: Access | None = None) -> Any:
         return FakeTarget(label)
 
@@ -92,7 +102,7 @@ class Tasks:
         self.secrets: list[str] = []
 
     def table(self) -> dict[str, Callable[[Assignment], Outcome]]:
-        return {"scan": self.scan, "build": self.build, "verify": self.verify}
+        return {"scan": self.scan, "build": self.build, "verify": self.verify, "publish": clouds.publish, "provision": clouds.provision}
 
     def _pass(self, todo: Assignment, stage: str) -> None:
         assert todo.job.id is not None
@@ -115,9 +125,9 @@ class Tasks:
 
     def build(self, todo: Assignment) -> Outcome:
         self._pass(todo, "base")
-        disk = b"disk" * 256
-        (todo.result / "disk.qcow2").write_bytes(disk)
-        file = ImageFile(format="qcow2", name="disk.qcow2", size=len(disk), sha256=hashlib.sha256(disk).hexdigest())
+        raw_disk(todo.result / "disk.raw")
+        disk = (todo.result / "disk.raw").read_bytes()
+        file = ImageFile(format="raw", name="disk.raw", size=len(disk), sha256=hashlib.sha256(disk).hexdigest())
         Image(files=[file], virtual_size=1 << 20, memory=1024, packages=3).save(todo.result)
         return done("Done, created")
 
@@ -148,6 +158,8 @@ def service(tmp_path: Path, tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> Se
     here = make_service(Settings(data=tmp_path / "data"))
     here.queue = InProcessQueue(here.ledger, here.folders, tasks.table())
     here.rooms = FakeRooms()
+    # Jobs open clouds themselves.
+    monkeypatch.setattr("builders.clouds.opened", here.rooms.cloud)
     here.capabilities = Capabilities({"docker": lambda: "", "dib": lambda: "missing programs: sfdisk"})
     return here
 

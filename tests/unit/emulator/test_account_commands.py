@@ -78,7 +78,7 @@ def test_accounts_of_a_file(drive: Any, forgelet: Command, tmp_path: Path) -> No
     assert kept["out"]["secretsMissing"] is False
     assert "1234" not in forgelet("account", "list", "-o", "json")[1]
     assert forgelet("account", "delete", "--id", str(kept["os"]["dbId"]))[0] == 0
-    assert {one["name"] for one in json.loads(forgelet("account", "list", "-o", "json")[1])["credAccounts"]["credAccount"]} == {"vs", "out"}
+    assert {one["name"] for one in json.loads(forgelet("account", "list", "-o", "json")[1])["credAccounts"]["credAccount"]} == {"local", "vs", "out"}
 
 
 def test_an_account_in_a_builder_file_and_a_certificate(drive: Any, forgelet: Command, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_an_account_in_a_builder_file_and_a_certificate(drive: Any, forgelet: Co
     file = tmp_path / "b.json"
     file.write_text(json.dumps({"builders": [{"type": "x", "account": {"type": "Google Compute Engine", "name": "g", "cert": "c.json"}}]}))
     assert forgelet("account", "create", "--file", str(file))[0] == 0
-    kept = drive.http.get("/api/users/root/accounts").json()["credAccounts"]["credAccount"][0]
+    kept = drive.http.get("/api/users/root/accounts").json()["credAccounts"]["credAccount"][-1]
     assert kept["certificates"]["certificate"][0]["name"] == "c.json"
     assert kept["secretsMissing"] is False
 
@@ -98,7 +98,7 @@ def test_a_wrong_account_file(drive: Any, forgelet: Command, tmp_path: Path, tex
     code, _, err = forgelet("account", "create", "--file", str(file))
     assert code == 1
     assert "Traceback" not in err
-    assert drive.http.get("/api/users/root/accounts").json() == {"credAccounts": {"credAccount": []}}
+    assert [one["name"] for one in drive.http.get("/api/users/root/accounts").json()["credAccounts"]["credAccount"]] == ["local"]
 
 
 def test_the_catalogue(drive: Any, forgelet: Command) -> None:

@@ -32,7 +32,7 @@ def test_an_account_of_every_platform(drive: Any, platform: catalogue.Platform) 
     given = {key: f"https://{key}.example" if key.endswith("Url") else f"the-{key}" for key in platform.needs}
     made = drive.http.post(ACCOUNTS, content=request(platform, name="mine", **given), headers=AS_XML)
     assert made.status_code == 201, made.text
-    told = etree.fromstring(drive.http.get(ACCOUNTS, headers=AS_XML).content).find("credAccounts/credAccount")
+    told = etree.fromstring(drive.http.get(ACCOUNTS, headers=AS_XML).content).find("credAccounts/credAccount[name='mine']")
     assert told.get(TYPE) == f"ns1:{platform.account}"
     assert told.findtext("targetPlatform/type") == platform.type
     assert (told.find("certificates") is not None) == (platform.type in ("aws", "google"))
@@ -61,7 +61,7 @@ def test_secrets_are_sealed(drive: Any) -> None:
 def test_every_mistake_is_named(drive: Any) -> None:
     body = {"xsiType": "CredAccountDocker", "targetPlatform": {"name": "OpenStack"}, "login": "x", "endpointUrl": "y"}
     told = drive.error(drive.http.post(ACCOUNTS, json=body), 400)
-    assert [one.partition(":")[0] for one in told["problems"]][:5] == ["name", "glanceUrl", "keystoneUrl", "keystoneVersion", "password"]
+    assert [one.partition(":")[0] for one in told["problems"]][:5] == ["name", "keystoneUrl", "keystoneVersion", "password", "endpointUrl"]
     drive.error(drive.http.post(ACCOUNTS, json={"name": "x", "targetPlatform": {"name": "Nimbus"}}), 400)
     drive.error(drive.http.post(ACCOUNTS, json={"name": "x", "targetPlatform": "OpenStack"}), 400)
 
@@ -76,7 +76,7 @@ def test_certificates_of_google(drive: Any) -> None:
 def test_the_catalogue_fits_uforge() -> None:
     kinds = schema()
     for one in catalogue.platforms():
-        assert set(one.needs) | set(one.may) | set(one.secrets) <= set(kinds.type(one.account).elements), one
+        assert set(one.needs) | set(one.may) | set(one.secrets) - set(one.ours) <= set(kinds.type(one.account).elements), one
     named = [one.name.lower() for one in catalogue.formats()]
     assert len(set(named)) == len(named)
     unbuildable = {"cloudburstvmware", "cloudsigmaraw", "cloudwatt", "esx", "hyperv2012", "ovf09"}
@@ -97,4 +97,14 @@ def test_formats_platforms_orgs_and_categories(drive: Any) -> None:
 def test_reset_takes_accounts_away(drive: Any) -> None:
     drive.http.post(ACCOUNTS, json={"name": "o", "targetPlatform": {"name": "Outscale"}})
     assert drive.http.post("/_forgelet/reset").status_code == 200
-    assert drive.http.get(ACCOUNTS).json() == {"credAccounts": {"credAccount": []}}
+    assert [one["name"] for one in drive.http.get(ACCOUNTS).json()["credAccounts"]["credAccount"]] == ["local"]
+
+
+def test_every_user_has_the_cloud_of_this_machine_from_the_start(drive: Any) -> None:
+    drive.http.post("/_forgelet/users", json={"login": "alice", "password": "secret"})
+    mine = drive.http.get(ACCOUNTS).json()["credAccounts"]["credAccount"]
+    hers = drive.http.get("/api/users/alice/accounts", auth=("alice", "secret")).json()["credAccounts"]["credAccount"]
+    assert [(one["name"], one["login"], one["secretsMissing"]) for one in (*mine, *hers)] == [("local", "root", False), ("local", "alice", False)]
+    told = drive.error(drive.http.delete(f"{ACCOUNTS}/{mine[0]['dbId']}"), 409)
+    assert "stays" in told["localizedErrorMsg"]["message"]
+    drive.error(drive.http.post(ACCOUNTS, json={"name": "local", "targetPlatform": {"name": "Outscale"}}), 409)

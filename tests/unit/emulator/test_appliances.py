@@ -199,7 +199,7 @@ def test_a_template_is_built_and_deleted_after_its_images(drive_templates: Templ
     image = answer.json()
     assert (image["parentUri"], image["installProfile"]["diskSize"]) == (one["uri"], 4000)
     drive_templates.ended(image)
-    assert (service.folders.image(image["dbId"]) / "disk.qcow2").exists()
+    assert (service.folders.image(image["dbId"]) / "disk.raw").exists()
     listed = http.get(f"{BASE}/images").json()["images"]["image"]
     assert [entry["uri"] for entry in listed] == [image["uri"]]
     assert http.get(f"/api/{one['uri']}/images", params={"query": "targetFormat.name=='nothing'"}).json()["images"]["image"] == []

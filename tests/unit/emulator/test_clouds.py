@@ -1,12 +1,44 @@
-"""What needs a cloud: listed, refused with the reason, and never half done."""
+"""Publications and deployments as clients see them, on a cloud in memory."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from lxml import etree
+
+from builders.clouds.base import InstanceState
+from builders.errors import CloudRefused
+from scanner.errors import Unreachable
 
 BASE = "/api/users/root"
+XML = {"Accept": "application/xml", "Content-Type": "application/xml"}
+
+
+@pytest.fixture
+def cloud(drive: Any) -> Any:
+    return drive.service.rooms.fake_cloud
+
+
+@pytest.fixture
+def image(drive: Any) -> Any:
+    return drive.image()
+
+
+def published(drive: Any, image: Any, **given: Any) -> Any:
+    """Sent to its end."""
+    body = {"xsiType": "PublishImageOpenStack", "credAccount": {"name": "local"}, "displayName": "web", **given}
+    answer = drive.http.post(f"/api/{image['uri']}/pimages", json=body)
+    assert answer.status_code == 201, answer.text
+    assert drive.service.queue.wait(answer.json()["jobId"], 10)
+    return drive.http.get(f"{BASE}/pimages/{answer.json()['dbId']}").json()
+
+
+def deployed(drive: Any, sent: Any, **given: Any) -> Any:
+    answer = drive.http.post(f"{BASE}/pimages/{sent['dbId']}/deployments", json={"name": "web-1", "flavor": "small", **given})
+    assert answer.status_code == 201, answer.text
+    assert drive.service.queue.wait(answer.json()["jobId"], 10)
+    return drive.http.get(f"{BASE}/deployments/{answer.json()['applicationId']}").json()
 
 
 @pytest.mark.parametrize(("name", "item"), [("pimages", "publishImages"), ("deployments", "deployments"), ("migrations", "migrations")])
@@ -16,11 +48,215 @@ def test_lists_are_there_and_empty_in_both_representations(drive: Any, name: str
     assert f"<{item}></{item}>" in told.text or f"<{item}/>" in told.text
 
 
-def test_a_publication_is_refused_with_the_reason(drive: Any) -> None:
-    image = drive.image()
-    told = drive.error(drive.http.post(f"/api/{image['uri']}/pimages", json={"xsiType": "PublishImageOpenStack", "displayName": "x"}), 501)
-    assert "nothing was sent" in told["localizedErrorMsg"]["message"]
+def test_an_image_is_published(drive: Any, cloud: Any, image: Any) -> None:
+    sent = published(drive, image, keystoneProject="demo", publicImage=False)
+    assert sent["status"]["complete"], sent
+    assert sent["cloudId"] in cloud.images
+    offer, content = cloud.images[sent["cloudId"]]
+    assert (offer.name, offer.public, offer.min_disk, offer.min_ram, offer.format) == ("web", False, 1, 1024, "raw")
+    assert (offer.properties["os_distro"], offer.properties["os_version"], offer.properties["architecture"]) == ("debian", "12", "x86_64")
+    assert offer.properties["forgelet_sha256"] == image_file(drive, image)["sha256"]
+    assert sent["size"] == len(content)
+    # hammr's deploy looks for the tenant by this name, for Keystone v3 too.
+    assert sent["tenantName"] == "demo"
+    assert sent["imageUri"] == image["uri"]
+    assert "password" not in str(sent)
+
+
+def image_file(drive: Any, image: Any) -> Any:
+    return drive.http.get(f"{BASE}/images/{image['dbId']}").json()["files"][0]
+
+
+def test_it_is_told_in_xml_as_the_client_needs_it(drive: Any, image: Any) -> None:
+    sent = published(drive, image)
+    told = etree.fromstring(drive.http.get(f"{BASE}/pimages", headers=XML).content).find("publishImages/publishImage")
+    assert told.get("{http://www.w3.org/2001/XMLSchema-instance}type") == "ns1:PublishImageOpenStack"
+    for path in ("dbId", "name", "uri", "imageUri", "parentUri", "tenantName", "cloudId", "status/message", "targetFormat/name", "credAccount/targetPlatform/name", "credAccount/dbId"):
+        assert told.findtext(path), path
+    status = etree.fromstring(drive.http.get(f"/api/{sent['uri']}/status", headers=XML).content)
+    assert status.findtext("complete") == "true"
+
+
+def test_by_the_builder_file_with_the_seeds_keys(drive: Any, cloud: Any, image: Any) -> None:
+    text = """---
+builders:
+- type: openstack
+  hardwareSettings: {memory: 1024}
+  installation: {diskSize: 2000}
+  account: local
+  tenant: opencloudware
+  imageName: scan-test
+  publicImage: 'no'
+"""
+    answer = drive.http.post(f"{BASE}/images/{image['dbId']}/publications", json={"fileName": "b.yml", "text": text})
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["name"], answer.json()["keystoneProject"], answer.json()["publicImage"]) == ("scan-test", "opencloudware", False)
+    other = {"fileName": "b.yml", "text": text.replace("type: openstack", "type: OpenStack VMDK")}
+    assert "no builder of b.yml" in drive.error(drive.http.post(f"{BASE}/images/{image['dbId']}/publications", json=other), 400)["localizedErrorMsg"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "said"),
+    [
+        ({"credAccount": {"name": "nobody"}}, 404, "no cloud account 'nobody'"),
+        ({"credAccount": {}}, 400, "which account?"),
+        ({"publicImage": "perhaps"}, 400, "publicImage: 'perhaps' is neither true nor false"),
+        ({"tenantName": "a", "keystoneProject": "b"}, 400, "keystoneProject, tenantName: say different things"),
+        ({"credAccount": {"name": "shop"}}, 501, "Forgelet keeps but does not speak to"),
+    ],
+)
+def test_what_cannot_be_published_is_refused_with_the_reason(drive: Any, cloud: Any, image: Any, given: Any, status: int, said: str) -> None:
+    drive.http.post(f"{BASE}/accounts", json={"name": "shop", "targetPlatform": {"name": "Outscale"}})
+    body = {"credAccount": {"name": "local"}, "displayName": "web", **given}
+    told = drive.error(drive.http.post(f"/api/{image['uri']}/pimages", json=body), status)
+    assert said in "\n".join([told["localizedErrorMsg"]["message"], *told["problems"]])
     assert drive.http.get(f"{BASE}/pimages").json() == {"publishImages": {"publishImage": []}}
+    assert cloud.images == {}
+
+
+@pytest.mark.parametrize("refusal", [CloudRefused("no room", hint="delete something"), Unreachable("nobody there", hint="look at the cable")])
+def test_what_the_cloud_refuses_is_the_jobs_failure(drive: Any, cloud: Any, image: Any, refusal: Any) -> None:
+    cloud.refuse = refusal
+    sent = published(drive, image)
+    assert sent["status"]["error"] and refusal.message in sent["status"]["errorMessage"]
+    assert drive.service.ledger.get(sent["jobId"]).hint == refusal.hint
+    assert sent["cloudId"] == ""
+
+
+def test_a_job_that_dies_half_way_is_undone_in_the_cloud(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cloud has something, the job's process was killed: nobody but the service is left to take it away."""
+    monkeypatch.setattr("emulator.jobs.clouds._noted.__exit__", lambda *_: None)
+    real = type(cloud).publish
+
+    def dies(self: Any, offer: Any, progress: Any, began: Any) -> Any:
+        real(self, offer, progress, began)
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(type(cloud), "publish", dies)
+    sent = published(drive, image)
+    assert sent["status"]["error"]
+    until(lambda: cloud.images == {})
+
+
+def until(condition: Any) -> None:
+    import time
+
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_it_is_taken_out_of_the_cloud_once_nothing_else_is_the_same(drive: Any, cloud: Any, image: Any) -> None:
+    first, second = published(drive, image), published(drive, image)
+    assert (second["already"], second["cloudId"]) == (True, first["cloudId"])
+    assert drive.http.delete(f"/api/{first['uri']}").status_code == 204
+    assert len(cloud.images) == 1
+    assert drive.http.delete(f"{BASE}/pimages/{second['dbId']}").status_code == 204
+    assert cloud.images == {}
+
+
+def test_it_outlives_the_image_it_was_made_from(drive: Any, cloud: Any, image: Any) -> None:
+    sent = published(drive, image)
+    assert drive.http.delete(f"{BASE}/images/{image['dbId']}").status_code == 204
+    kept = drive.http.get(f"{BASE}/pimages").json()["publishImages"]["publishImage"][0]
+    assert (kept["cloudId"], kept["imageUri"]) == (sent["cloudId"], image["uri"])
+    assert drive.http.get(f"{BASE}/pimages/{sent['dbId']}/download").content == cloud.images[sent["cloudId"]][1]
+
+
+def test_nobody_sees_what_is_anothers(drive: Any, image: Any) -> None:
+    sent = published(drive, image)
+    made = deployed(drive, sent)
+    drive.http.post("/_forgelet/users", json={"login": "alice", "password": "secret"})
+    auth = ("alice", "secret")
+    for path in (f"pimages/{sent['dbId']}", f"pimages/{sent['dbId']}/download", f"deployments/{made['applicationId']}", f"deployments/{made['applicationId']}/console", "accounts/1/standing"):
+        drive.error(drive.http.get(f"/api/users/alice/{path}", auth=auth), 404)
+    for path in (f"pimages/{sent['dbId']}", f"deployments/{made['applicationId']}"):
+        drive.error(drive.http.delete(f"/api/users/alice/{path}", auth=auth), 404)
+    assert drive.http.get("/api/users/alice/deployments", auth=auth).json() == {"deployments": {"deployment": []}}
+    assert deployed(drive, sent, name="still-mine")["state"] == "running"
+
+
+def test_the_account_is_asked_what_it_may_do(drive: Any, cloud: Any) -> None:
+    number = drive.http.get(f"{BASE}/accounts").json()["credAccounts"]["credAccount"][0]["dbId"]
+    assert drive.http.get(f"{BASE}/accounts/{number}/standing").json()["abilities"] == {"publish": True, "provision": True}
+    cloud.refuse = Unreachable("nobody there", hint="look at the cable")
+    drive.error(drive.http.get(f"{BASE}/accounts/{number}/standing"), 503)
+
+
+def test_the_resources_are_told_as_the_client_looks_for_them(drive: Any, image: Any) -> None:
+    sent = published(drive, image)
+    account = sent["credAccount"]["dbId"]
+    told = etree.fromstring(drive.http.get(f"/api/{sent['uri']}/accounts/{account}/resources", headers=XML).content)
+    tenant = told.find("cloudResources/tenants/tenant")
+    assert tenant.findtext("name") == sent["tenantName"]
+    region = tenant.find("regionsEntities/regionEntities")
+    assert region.findtext("regionName") == "RegionOne"
+    assert [(one.findtext("id"), one.findtext("name")) for one in region.iterfind("flavors/flavor")] == [("1", "small"), ("2", "large")]
+    assert region.findtext("networks/network/name") == "private"
+    drive.error(drive.http.get(f"/api/{sent['uri']}/accounts/99/resources"), 404)
+
+
+def test_an_instance_is_made_and_ended_as_the_client_does_it(drive: Any, cloud: Any, image: Any) -> None:
+    sent = published(drive, image)
+    body = (
+        '<ns1:deployment xmlns:ns1="http://www.usharesoft.com/uforge" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><name>web-1</name>'
+        '<instances><instance xsi:type="ns1:InstanceOpenStack"><flavorId>1</flavorId><networkId>net-1</networkId><region>RegionOne</region></instance></instances></ns1:deployment>'
+    )
+    answer = drive.http.post(f"/api/{sent['uri']}/deploys", content=body, headers=XML)
+    assert answer.status_code == 201, answer.text
+    number = etree.fromstring(answer.content).findtext("applicationId")
+    until(lambda: etree.fromstring(drive.http.get(f"{BASE}/deployments/{number}/status", headers=XML).content).findtext("message") == "running")
+    told = etree.fromstring(drive.http.get(f"{BASE}/deployments/{number}", headers=XML).content)
+    instance = told.find("instances/instance")
+    assert (told.findtext("state"), instance.findtext("location/provider"), instance.findtext("cloudProvider")) == ("running", "local", "openstack")
+    assert instance.findtext("sourceSummary/uri") == sent["parentUri"]
+    [request] = cloud.requests.values()
+    assert (request.flavor, request.networks) == ("1", ["net-1"])
+    assert drive.http.delete(f"{BASE}/deployments/{number}").status_code == 204
+    assert cloud.instances == {}
+    assert drive.http.get(f"{BASE}/deployments").json() == {"deployments": {"deployment": []}}
+
+
+def test_the_state_is_what_the_cloud_says(drive: Any, cloud: Any, image: Any) -> None:
+    made = deployed(drive, published(drive, image), publicKeys=["ssh-ed25519 AAAAC3Nza someone@somewhere"])
+    place = f"{BASE}/deployments/{made['applicationId']}"
+    assert (made["state"], made["instances"]["instance"][0]["hostname"]) == ("running", "192.0.2.7")
+    assert "web-1 login:" in drive.http.get(f"{place}/console").text
+    cloud.set_state(made["cloudId"], InstanceState.SHUTOFF)
+    assert drive.http.get(place).json()["state"] == "stopped"
+    cloud.set_state(made["cloudId"], InstanceState.ERROR, "it burnt")
+    assert drive.http.get(f"{place}/status").json()["detailedErrorMsg"] == "it burnt"
+    cloud.refuse = Unreachable("nobody there", hint="look at the cable")
+    listed = drive.http.get(f"{BASE}/deployments").json()["deployments"]["deployment"][0]
+    assert (listed["state"], listed["fault"]) == ("unknown", "nobody there")
+    cloud.refuse = None
+    cloud.terminate(made["cloudId"])
+    assert drive.http.get(place).json()["state"] == "on-fire"
+    assert drive.http.delete(place).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"name": "no spaces"}, "name:"), ({"flavor": ""}, "flavor: is missing"), ({"publicKeys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}, "is no OpenSSH public key")],
+)
+def test_a_wrong_instance_is_refused(drive: Any, image: Any, given: Any, said: str) -> None:
+    sent = published(drive, image)
+    told = drive.error(drive.http.post(f"{BASE}/pimages/{sent['dbId']}/deployments", json={"name": "web", "flavor": "small", **given}), 400)
+    assert any(one.startswith(said) or said in one for one in told["problems"])
+    assert drive.http.get(f"{BASE}/deployments").json() == {"deployments": {"deployment": []}}
+
+
+def test_a_flavor_that_the_cloud_has_not_is_the_jobs_failure(drive: Any, cloud: Any, image: Any) -> None:
+    made = deployed(drive, published(drive, image), flavor="giant")
+    assert (made["state"], cloud.instances) == ("on-fire", {})
+    assert "no flavor 'giant'" in made["fault"]
+
+
+def test_what_is_in_use_stays(drive: Any, image: Any) -> None:
+    sent = published(drive, image)
+    deployed(drive, sent)
+    assert "is in use by web-1" in drive.error(drive.http.delete(f"{BASE}/pimages/{sent['dbId']}"), 409)["localizedErrorMsg"]["message"]
 
 
 def test_a_migration_is_refused_with_the_reason(drive: Any) -> None:

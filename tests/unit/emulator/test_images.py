@@ -78,10 +78,10 @@ def test_a_scan_that_is_not_done_cannot_be_built(drive: Any, tasks: Any) -> None
 def test_the_disk_is_downloaded_whole_and_in_ranges(drive: Any) -> None:
     image = drive.image()
     whole = drive.http.get(f"/api/{image['downloadUri']}")
-    part = drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "qcow2"}, headers={"Range": "bytes=4-7"})
-    assert whole.content == b"disk" * 256
-    assert (part.status_code, part.content) == (206, b"disk")
-    drive.error(drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "raw"}), 404)
+    part = drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "raw"}, headers={"Range": "bytes=510-511"})
+    assert whole.content == (drive.service.folders.image(image["dbId"]) / "disk.raw").read_bytes()
+    assert (part.status_code, part.content) == (206, b"\x55\xaa")
+    drive.error(drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "qcow2"}), 404)
 
 
 def test_a_cancelled_build_leaves_nothing_behind(drive: Any, tasks: Any) -> None:
@@ -146,7 +146,7 @@ def test_hammr_asks_for_one_image_and_is_told_what_it_sent(drive: Any) -> None:
     told = drive.http.get(f"/api/{image['uri']}").json()
     assert told["installProfile"] == {"diskSize": 2000, "swapSize": 512, "memorySize": 1024}
     assert (told["targetFormat"]["format"]["name"], told["revision"], told["compress"]) == ("openstackqcow2", 1, True)
-    assert told["size"] == told["fileSize"] == 1024
+    assert told["size"] == told["fileSize"] == 4194304
 
 
 def test_revisions_count_the_images_of_one_kind_of_one_scan(drive: Any) -> None:
@@ -173,9 +173,10 @@ def test_the_download_opens_with_its_secret_and_with_nothing_else(drive: Any) ->
     image = drive.image()
     drive.http.auth = None
     uri = f"/api/{image['downloadUri']}"
-    assert drive.http.get(uri).content == b"disk" * 256
-    assert drive.http.get(uri, headers={"Range": "bytes=1020-"}).content == b"disk"
-    assert drive.http.head(uri).headers["content-length"] == "1024"
+    disk = (drive.service.folders.image(image["dbId"]) / "disk.raw").read_bytes()
+    assert drive.http.get(uri).content == disk
+    assert drive.http.get(uri, headers={"Range": f"bytes={len(disk) - 4}-"}).content == disk[-4:]
+    assert drive.http.head(uri).headers["content-length"] == str(len(disk))
     for wrong in (uri[:-1], uri.replace("/1/", "/2/"), f"/api/downloads/1/{'x' * 32}"):
         drive.error(drive.http.get(wrong), 404)
     assert drive.http.get("/api/users/root/images/1/download").status_code == 401

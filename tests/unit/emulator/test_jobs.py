@@ -145,7 +145,7 @@ def test_reset_of_one_user_leaves_the_others(drive: Any) -> None:
     drive.error(drive.http.post("/_forgelet/reset", params={"user": "root"}, **alice), 403)
     drive.error(drive.http.post("/_forgelet/reset", params={"user": "nobody"}), 404)
     told = drive.http.post("/_forgelet/reset", params={"user": "alice"}, **alice)
-    assert told.json() == {"removed": {"job": 1, "scanned_instance": 1}}
+    assert told.json() == {"removed": {"cloud_account": 1, "job": 1, "scanned_instance": 1}}
     assert drive.http.get("/api/users/alice/scannedinstances", **alice).json() == {"scannedInstances": {"scannedInstance": []}}
     assert not folders.scan(hers["dbId"]).exists() and not folders.job(hers["jobId"]).exists()
     assert folders.image(image["dbId"]).exists()

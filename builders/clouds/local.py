@@ -1,0 +1,297 @@
+"""The local cloud: images in a folder, instances under libvirt. What a person has who has no OpenStack.
+
+An instance is a persistent domain with its folder: the disk (an overlay on the image's, grown to the flavor's), the config drive, the
+console's log and `instance.json`. So it is found again after the service, libvirtd or the machine was started anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from builders import configdrive
+from builders.clouds.base import (
+    Began,
+    Flavor,
+    Instance,
+    InstanceState,
+    Named,
+    Offer,
+    Published,
+    Request,
+    Resources,
+    Standing,
+)
+from builders.clouds.catalogue import Catalogue, Kept
+from builders.configdrive import Identity
+from builders.errors import BootFailed, CloudRefused
+from builders.image import driver
+from builders.machine import Virtual, connect, domain_xml, free_port
+from scanner.errors import NotFound, Unreachable
+from scanner.host.run import run
+from scanner.progress import Progress
+
+FLAVORS = (
+    Flavor("1", "f1.tiny", 1, 512, 5),
+    Flavor("2", "f1.small", 1, 1024, 10),
+    Flavor("3", "f1.medium", 2, 2048, 20),
+    Flavor("4", "f1.large", 2, 4096, 40),
+    Flavor("5", "f1.xlarge", 4, 8192, 80),
+)
+NETWORK = Named("isolated", "isolated")
+REGION = "RegionOne"
+RESERVE = 1024
+"""MiB of the machine's memory that no instance gets."""
+SSH = 22
+PREFIX = "forgelet-instance-"
+
+
+class Machine(BaseModel):
+    """`instance.json`"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    tenant: str
+    name: str
+    flavor: str
+    image: str
+    memory: int
+    ports: dict[int, int]
+    mac: str
+    ready: bool = False
+    """Whether its domain was defined: until then it is being built."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCloud:
+    """One tenant's view of the local cloud in the folder `home`. See `builders.clouds.base.Cloud`."""
+
+    home: Path
+    tenant: str
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.home / "images")
+
+    def check(self) -> Standing:
+        try:
+            with _libvirt():
+                reason = ""
+        except Unreachable as error:
+            reason = error.message
+        facts = {"memory": f"{_memory() - self._taken()} MiB free for instances", **({"provision": reason} if reason else {})}
+        return Standing(self.tenant, self.tenant, {"publish": True, "provision": not reason}, facts)
+
+    def publish(self, offer: Offer, progress: Progress, began: Began) -> Published:
+        progress.stage("upload", f"Taking {offer.name} into the local catalogue")
+        known = self.catalogue.same(offer, self.tenant)
+        try:
+            kept = known or self.catalogue.add(offer, self.tenant, progress)
+        except ValueError as error:
+            raise CloudRefused(f"{offer.file.name}: {error}", hint="build the image again") from error
+        began(kept.id)
+        return Published(kept.id, kept.size, kept.sha512, self.tenant, already=known is not None)
+
+    def fetch(self, cloud_id: str, into: Path, progress: Progress) -> None:
+        kept = self.catalogue.find(cloud_id, self.tenant)
+        shutil.copyfile(self.catalogue.disk(kept), into)
+        if hashlib.sha512(into.read_bytes()).hexdigest() != kept.sha512:
+            into.unlink()
+            raise CloudRefused(f"the local cloud's image {cloud_id} is not what was published", hint="publish it again")
+
+    def withdraw(self, cloud_id: str) -> None:
+        kept = self.catalogue.find(cloud_id, self.tenant)
+        if kept.tenant != self.tenant:
+            raise CloudRefused(f"image {cloud_id} belongs to '{kept.tenant}'", hint="its owner may withdraw it")
+        users = [one.name for one in self._all() if one.image == cloud_id]
+        if users:
+            raise CloudRefused(f"image {cloud_id} is in use by {', '.join(users)}", hint="forgelet deploy terminate, then again")
+        self.catalogue.remove(kept)
+
+    def resources(self) -> Resources:
+        fitting = [flavor for flavor in FLAVORS if flavor.memory <= _memory()]
+        return Resources(flavors=fitting, networks=(NETWORK,), zones=(Named(REGION, REGION),))
+
+    def provision(self, cloud_id: str, request: Request, progress: Progress, began: Began) -> Instance:
+        progress.stage("place", "Finding room")
+        image = self.catalogue.find(cloud_id, self.tenant)
+        flavor = self._flavor(request.flavor, image)
+        self._check(request, flavor)
+        folder, kept = self._begin(request, flavor, image)
+        began(kept.id)
+        try:
+            progress.stage("disk", "Making disk and config drive")
+            progress.update(30, "Making disk and config drive")
+            self._disk(folder, image, flavor)
+            who = Identity(request.hostname or request.name, request.name, kept.id, request.public_keys, request.user_data, kept.mac)
+            configdrive.write(folder / "config.iso", who)
+            progress.stage("start", "Starting")
+            progress.update(70, "Starting")
+            self._start(folder, kept, flavor)
+        except BaseException:
+            self._remove(kept.id)
+            raise
+        return self.instance(kept.id)
+
+    def instance(self, instance_id: str) -> Instance:
+        kept = self._find(instance_id)
+        state, fault = (InstanceState.BUILD, "") if not kept.ready else _state(kept.id)
+        return Instance(kept.id, kept.name, state, kept.flavor, ("127.0.0.1",), kept.ports, fault)
+
+    def console(self, instance_id: str) -> str:
+        log = self.home / "instances" / self._find(instance_id).id / "console.log"
+        run(["chmod", "a+r", str(log)], root=True, check=False)
+        try:
+            return log.read_bytes().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def terminate(self, instance_id: str) -> None:
+        self._remove(self._find(instance_id).id)
+
+    def _flavor(self, wanted: str, image: Kept) -> Flavor:
+        flavor = next((one for one in FLAVORS if wanted in (one.id, one.name)), None)
+        if flavor is None:
+            raise CloudRefused(f"there is no flavor '{wanted}'", hint="flavors: " + ", ".join(one.name for one in FLAVORS))
+        problems = [
+            *([f"the image needs a disk of {image.min_disk} GiB, the flavor has {flavor.disk}"] if flavor.disk < image.min_disk else []),
+            *([f"the image needs {image.min_ram} MiB of memory, the flavor has {flavor.memory}"] if flavor.memory < image.min_ram else []),
+        ]
+        if problems:
+            larger = [one.name for one in FLAVORS if one.disk >= image.min_disk and one.memory >= image.min_ram]
+            raise CloudRefused(f"flavor {flavor.name} is too small", hint="flavors that do: " + ", ".join(larger), problems=problems)
+        return flavor
+
+    def _check(self, request: Request, flavor: Flavor) -> None:
+        problems = [f"network '{one}': the local cloud has '{NETWORK.name}' only" for one in request.networks if one not in (NETWORK.id, NETWORK.name)]
+        problems += [f"port {port}: from 1 to 65535" for port in request.ports if not 1 <= port <= 65535]
+        free = _memory() - self._taken()
+        if flavor.memory > free:
+            problems.append(f"flavor {flavor.name} needs {flavor.memory} MiB of memory, and {max(0, free)} are free on this machine")
+        if problems:
+            raise CloudRefused("the local cloud cannot make the instance", hint="forgelet deploy list shows what runs", problems=problems)
+
+    def _taken(self) -> int:
+        """MiB of memory that instances have which run or are about to."""
+        return sum(one.memory for one in self._all() if not one.ready or _state(one.id)[0] is InstanceState.ACTIVE)
+
+    def _begin(self, request: Request, flavor: Flavor, image: Kept) -> tuple[Path, Machine]:
+        taken = {port for one in self._all() for port in one.ports.values()}
+        ports: dict[int, int] = {}
+        for port in dict.fromkeys([SSH, *request.ports]):
+            ports[port] = _port(taken)
+            taken.add(ports[port])
+        number = uuid.uuid4()
+        kept = Machine(
+            id=str(number),
+            tenant=self.tenant,
+            name=request.name,
+            flavor=flavor.name,
+            image=image.id,
+            memory=flavor.memory,
+            ports=ports,
+            mac=":".join(["fa", "16", "3e", *(f"{byte:02x}" for byte in number.bytes[:3])]),
+        )
+        folder = self.home / "instances" / kept.id
+        folder.mkdir(parents=True, mode=0o700)
+        # What sweeps a folder ends and forgets the machine that such a file names.
+        (folder / f"{PREFIX}{kept.id}.domain").touch()
+        self._save(kept)
+        return folder, kept
+
+    def _disk(self, folder: Path, image: Kept, flavor: Flavor) -> None:
+        backing = self.catalogue.disk(image)
+        run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", driver(image.format), "-b", str(backing.resolve()), str(folder / "disk.qcow2"), f"{flavor.disk}G"])
+
+    def _start(self, folder: Path, kept: Machine, flavor: Flavor) -> None:
+        import libvirt
+
+        console = folder / "console.log"
+        xml = domain_xml(
+            Virtual(f"{PREFIX}{kept.id}", folder / "disk.qcow2", folder / "config.iso", console, kept.memory, kept.ports, flavor.vcpus, kept.mac, kept.id)
+        )
+        with _libvirt() as connection:
+            try:
+                connection.defineXML(xml).create()
+            except libvirt.libvirtError as error:
+                raise BootFailed(f"the instance could not be started: {error}", hint="forgelet doctor") from error
+        self._save(kept.model_copy(update={"ready": True}))
+
+    def _save(self, kept: Machine) -> None:
+        file = self.home / "instances" / kept.id / "instance.json"
+        partial = file.with_suffix(".partial")
+        partial.write_text(kept.model_dump_json(indent=1), encoding="utf-8")
+        partial.rename(file)
+
+    def _all(self) -> Sequence[Machine]:
+        """Of every tenant: memory and ports are the machine's."""
+        found = []
+        for file in sorted((self.home / "instances").glob("*/instance.json")):
+            with suppress(FileNotFoundError):
+                found.append(Machine.model_validate_json(file.read_bytes()))
+        return found
+
+    def _find(self, instance_id: str) -> Machine:
+        for one in self._all():
+            if one.id == instance_id and one.tenant == self.tenant:
+                return one
+        raise NotFound(f"the local cloud has no instance {instance_id}", hint="forgelet deploy list")
+
+    def _remove(self, instance_id: str) -> None:
+        import libvirt
+
+        with _libvirt() as connection, suppress(libvirt.libvirtError):
+            domain = connection.lookupByName(f"{PREFIX}{instance_id}")
+            with suppress(libvirt.libvirtError):
+                domain.destroy()
+            domain.undefine()
+        run(["rm", "-rf", "--", str(self.home / "instances" / instance_id)], root=True)
+
+
+@contextmanager
+def _libvirt() -> Iterator[Any]:
+    import libvirt
+
+    libvirt.registerErrorHandler(lambda _ignored, _error: None, None)
+    connection = connect()
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _state(instance_id: str) -> tuple[InstanceState, str]:
+    """The state of a domain that was started, and why it is in ERROR."""
+    import libvirt
+
+    with _libvirt() as connection:
+        try:
+            state, reason = connection.lookupByName(f"{PREFIX}{instance_id}").state()
+        except libvirt.libvirtError:
+            return InstanceState.ERROR, "libvirt does not know the instance any more"
+    if state in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED, libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_SHUTDOWN):
+        return InstanceState.ACTIVE, ""
+    if state == libvirt.VIR_DOMAIN_CRASHED or reason in (libvirt.VIR_DOMAIN_SHUTOFF_CRASHED, libvirt.VIR_DOMAIN_SHUTOFF_FAILED):
+        return InstanceState.ERROR, "the machine crashed"
+    return InstanceState.SHUTOFF, ""
+
+
+def _memory() -> int:
+    """MiB of this machine that instances may have."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - RESERVE
+
+
+def _port(taken: set[int]) -> int:
+    while (port := free_port()) in taken:
+        pass
+    return port

@@ -1,0 +1,121 @@
+"""The jobs that speak to clouds: send an image, make an instance of one. And what is done when such a job ended half-way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from emulator.folders import Folders
+from emulator.jobs.outcome import Outcome, done
+from emulator.resources.accounts.opening import opening
+from emulator.resources.accounts.tables import CloudAccount
+from emulator.resources.deployments.tables import Deployment
+from emulator.resources.images.tables import Image
+from emulator.resources.jobs.tables import Job
+from emulator.resources.publications.tables import Publication
+from emulator.storage.engine import Database
+from emulator.storage.vault import Vault
+from scanner.errors import ForgeletError, NotFound
+
+if TYPE_CHECKING:
+    from builders.clouds.base import Cloud, Offer
+    from emulator.jobs.tasks import Assignment
+
+log = logging.getLogger("forgelet.jobs")
+
+
+def publish(todo: Assignment) -> Outcome:
+    """Send the image of the publication `arguments.publication`."""
+    number = todo.arguments["publication"]
+    todo.progress.stage("check", "Checking the image")
+    with todo.database.read() as session:
+        publication = session.get_one(Publication, number)
+        image = session.get_one(Image, publication.image_id)
+    offer = _offer(todo, publication, image)
+    with _noted(todo.database, Publication, number) as began:
+        sent = _cloud(todo.database, todo.folders, publication).publish(offer, todo.progress, began)
+    with todo.database.write() as session:
+        row = session.get_one(Publication, number)
+        row.cloud_id, row.size, row.sha512, row.tenant, row.already = sent.cloud_id, sent.size, sent.sha512, sent.tenant, sent.already
+    return done("Published already, nothing was sent" if sent.already else "Published")
+
+
+def _offer(todo: Assignment, publication: Publication, image: Image) -> Offer:
+    from builders.clouds.offer import offer_of
+    from scanner.report import Report
+
+    assert image.id is not None
+    report = Report(todo.folders.scan(image.scan_id)) if image.scan_id is not None else None
+    asked = publication.asked
+    return offer_of(todo.folders.image(image.id), asked["displayName"], public=asked["publicImage"], source=report.head if report else None)
+
+
+def provision(todo: Assignment) -> Outcome:
+    """Make the instance of the deployment `arguments.deployment`."""
+    from builders.clouds.base import InstanceState, Request
+
+    number = todo.arguments["deployment"]
+    with todo.database.read() as session:
+        deployment = session.get_one(Deployment, number)
+        publication = session.get_one(Publication, deployment.publication_id)
+    with _noted(todo.database, Deployment, number) as began:
+        made = _cloud(todo.database, todo.folders, publication).provision(publication.cloud_id, Request(**deployment.asked), todo.progress, began)
+    if made.state is InstanceState.ERROR:
+        return done(f"The instance is in ERROR: {made.fault}", exit_code=5)
+    return done("Running")
+
+
+class _noted:
+    """Writes down the cloud's id of what is being made while the block runs, and takes it off when the block ends badly: the cloud has cleaned up."""
+
+    def __init__(self, database: Database, table: type[Publication | Deployment], number: int) -> None:
+        self._database, self._table, self._number = database, table, number
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self._write
+
+    def _write(self, cloud_id: str) -> None:
+        with self._database.write() as session:
+            session.get_one(self._table, self._number).cloud_id = cloud_id
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self._write("")
+
+
+def _cloud(database: Database, folders: Folders, publication: Publication) -> Cloud:
+    from builders.clouds import opened
+
+    with database.read() as session:
+        account = session.get(CloudAccount, publication.account_id) if publication.account_id else None
+    if account is None:
+        raise NotFound(f"the account '{publication.account.get('name')}' is gone", hint="forgelet account create, then again")
+    return opened(opening(Vault(folders.secrets_key), account, publication.asked), folders.cloud)
+
+
+def take_back(database: Database, folders: Folders, job: Job) -> None:
+    """Of a job that did not end well (its process was killed) take away what is in the cloud, without waiting for it."""
+    threading.Thread(target=_take_back, args=(database, folders, job), name=f"take-back-{job.id}", daemon=True).start()
+
+
+def _take_back(database: Database, folders: Folders, job: Job) -> None:
+    table: Any = Publication if job.kind == "publish" else Deployment
+    number = job.arguments[table.__name__.lower()]
+    with database.read() as session:
+        row = session.get(table, number)
+        publication = row if row is None or job.kind == "publish" else session.get(Publication, row.publication_id)
+    if row is None or publication is None or not row.cloud_id:
+        return
+    try:
+        cloud = _cloud(database, folders, publication)
+        with suppress(NotFound):
+            (cloud.withdraw if job.kind == "publish" else cloud.terminate)(row.cloud_id)
+        with database.write() as session:
+            found = session.get(table, number)
+            if found is not None:
+                found.cloud_id = ""
+    except ForgeletError as error:
+        log.warning("what job %s left in the cloud (%s) could not be taken away: %s", job.id, row.cloud_id, error)

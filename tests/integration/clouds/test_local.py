@@ -1,0 +1,102 @@
+"""The local cloud on the real libvirt, through the service: an instance of the smallest disk that boots."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.planted import planted_image
+from support.service import Service
+
+pytestmark = pytest.mark.libvirt
+BASE = "/api/users/root"
+
+
+def domains() -> set[str]:
+    said = subprocess.run(["virsh", "-q", "-c", "qemu:///system", "list", "--all", "--name"], capture_output=True, text=True, check=True).stdout
+    return {name for name in said.split() if name.startswith("forgelet-instance-")}
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    before = domains()
+    running = Service(tmp_path / "data")
+    try:
+        yield running
+    finally:
+        running.http.post("/_forgelet/reset")
+        running.until(lambda: not running.http.get("/_forgelet/reset").json()["pending"])
+        running.close()
+        assert domains() <= before
+
+
+def published(service: Service, tmp_path: Path) -> dict[str, Any]:
+    image = planted_image(service, tmp_path / "tree", "qcow2")
+    sent = service.http.post(f"/api/{image['uri']}/pimages", json={"credAccount": {"name": "local"}, "displayName": "tiny"}).json()
+    assert service.ended(sent["jobId"])["state"] == "done"
+    told: dict[str, Any] = service.http.get(f"{BASE}/pimages/{sent['dbId']}").json()
+    return told
+
+
+def deployed(service: Service, sent: dict[str, Any], name: str = "tiny-1", flavor: str = "f1.tiny") -> dict[str, Any]:
+    made = service.http.post(f"{BASE}/pimages/{sent['dbId']}/deployments", json={"name": name, "flavor": flavor, "ports": [80]}).json()
+    job = service.ended(made["jobId"])
+    assert job["state"] == "done", job
+    told: dict[str, Any] = service.http.get(f"{BASE}/deployments/{made['applicationId']}").json()
+    return told
+
+
+def test_an_instance_runs_is_found_after_a_restart_and_leaves_nothing(service: Service, tmp_path: Path) -> None:
+    sent = published(service, tmp_path)
+    made = deployed(service, sent)
+    place = f"{BASE}/deployments/{made['applicationId']}"
+    assert (made["state"], set(made["ports"])) == ("running", {"22", "80"})
+    assert f"forgelet-instance-{made['cloudId']}" in domains()
+    service.until(lambda: "forgelet boot sector" in service.http.get(f"{place}/console").text)
+    folder = service.data / "cloud/instances" / made["cloudId"]
+    size = subprocess.run(["qemu-img", "info", "-U", str(folder / "disk.qcow2")], capture_output=True, text=True, check=True).stdout
+    assert "virtual size: 5 GiB" in size
+
+    assert service.end(signal.SIGKILL) < 0
+    again = Service(service.data)
+    try:
+        found = again.http.get(place).json()
+        assert (found["state"], found["ports"]) == ("running", made["ports"])
+        # Ended from outside, as by a power cut.
+        subprocess.run(["virsh", "-q", "-c", "qemu:///system", "destroy", f"forgelet-instance-{made['cloudId']}"], check=True)
+        assert again.http.get(place).json()["state"] == "stopped"
+        assert "is in use by" in again.http.delete(f"{BASE}/pimages/{sent['dbId']}").text
+        assert again.http.delete(place).status_code == 204
+        assert not folder.exists()
+        assert f"forgelet-instance-{made['cloudId']}" not in domains()
+        assert again.http.delete(f"{BASE}/pimages/{sent['dbId']}").status_code == 204
+        assert list((service.data / "cloud/images").iterdir()) == []
+    finally:
+        again.close()
+    service.__init__(service.data)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("action", ["fail", "kill"])
+@pytest.mark.parametrize("stage", ["provision.disk", "provision.start"])
+def test_what_breaks_off_leaves_no_instance(service: Service, tmp_path: Path, stage: str, action: str) -> None:
+    before = domains()
+    sent = published(service, tmp_path)
+    service.fault(stage, action)
+    made = service.http.post(f"{BASE}/pimages/{sent['dbId']}/deployments", json={"name": "tiny", "flavor": "f1.tiny"}).json()
+    assert service.ended(made["jobId"])["state"] == "failed"
+    assert service.http.get(f"{BASE}/deployments/{made['applicationId']}/status").json()["message"] == "on-fire"
+    service.until(lambda: list((service.data / "cloud/instances").iterdir()) == [])
+    assert domains() == before
+
+
+def test_a_reset_ends_instances(service: Service, tmp_path: Path) -> None:
+    made = deployed(service, published(service, tmp_path))
+    assert f"forgelet-instance-{made['cloudId']}" in domains()
+    assert service.http.post("/_forgelet/reset").json()["removed"]["deployment"] == 1
+    service.until(lambda: not service.http.get("/_forgelet/reset").json()["pending"])
+    assert f"forgelet-instance-{made['cloudId']}" not in domains()
+    assert not (service.data / "cloud/instances").exists()
