@@ -11,9 +11,10 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cmp_to_key
 from pathlib import Path
 
-from builders.errors import BuildFailed
+from builders.errors import BuildFailed, Unresolved
 from scanner.errors import CommandFailed
 from scanner.host.mirrors import debian_mirrors
 from scanner.host.run import run
@@ -104,14 +105,14 @@ class Archive:
     def resolve(self, wanted: Iterable[PackageId], extra: Iterable[str]) -> list[PackageId]:
         """What installing exactly `wanted` and the packages named in `extra` brings in all, recommendations left out.
 
-        Raises `BuildFailed` when the archive cannot satisfy it, in apt's own words.
+        Raises `Unresolved` when the archive cannot satisfy it, in apt's own words.
         """
         # "--": names come from a scanned machine and are never options.
         names = [one.apt for one in wanted] + list(extra)
         try:
             said = self._apt("apt-get", "-s", "install", "--no-install-recommends", "--allow-downgrades", "--", *names)
         except CommandFailed as error:
-            raise BuildFailed(f"the packages cannot be installed together:\n{error.stderr.strip()[-2000:]}") from error
+            raise Unresolved(f"the packages cannot be installed together:\n{error.stderr.strip()[-2000:]}") from error
         rows = (_INST.match(line) for line in said.splitlines())
         return sorted({PackageId(m[1].partition(":")[0], m[3], m[2]) for m in rows if m})
 
@@ -166,6 +167,22 @@ class Archive:
         }
         flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         return run([argv[0], *flags, *argv[1:]], env={"DEBIAN_FRONTEND": "noninteractive"}).stdout.decode(errors="replace")
+
+
+def nearest(package: PackageId, offered: Iterable[PackageId]) -> str:
+    """The version of the package that is the nearest to its own: the lowest newer one, else the highest older one; "" when there is none."""
+    versions = {one.version for one in offered if one.name == package.name and one.arch in (package.arch, "all")}
+    ordered = sorted(versions, key=cmp_to_key(compare_versions))
+    newer = [version for version in ordered if compare_versions(version, package.version) > 0]
+    return newer[0] if newer else ordered[-1] if ordered else ""
+
+
+def compare_versions(left: str, right: str) -> int:
+    """Below, at or above 0, as dpkg orders versions (deb-version(7))."""
+    for relation, answer in (("lt", -1), ("gt", 1)):
+        if run(["dpkg", "--compare-versions", left, relation, right], check=False).returncode == 0:
+            return answer
+    return 0
 
 
 def pool_name(package: PackageId) -> str:

@@ -53,9 +53,9 @@ def base_for(plan: BuildPlan, scan: Path, work: Path, cache: Path, progress: Pro
 
 
 def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress: Progress) -> BaseRequest:
-    wanted = [package.id for package in plan.packages if package.verdict is Verdict.ARCHIVE]
+    wanted = [package.id for package in plan.packages if package.verdict in (Verdict.ARCHIVE, Verdict.NEAREST)]
     outside = [package.id for package in plan.packages if package.verdict is Verdict.REPACK]
-    packed = _repacked(outside, scan, work)
+    packed = _repacked(outside, scan, work, merged_usr=plan.merged_usr)
     asked = {word.partition("=")[0].partition(":")[0] for word in plan.wanted}
     extra = plan.wanted + [addition.item for addition in plan.additions if addition.item not in asked] + _depends(fields for _, fields in packed.values())
     present = {package.name for package in wanted} | {package.name for package in outside}
@@ -75,10 +75,11 @@ def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress
         disk_size=plan.disk_size,
         filesystem=plan.filesystem,
         disk_id=plan.disk_id,
+        merged_usr=plan.merged_usr,
     )
 
 
-def _repacked(packages: list[PackageId], scan: Path, work: Path) -> dict[PackageId, tuple[Path, dict[str, str]]]:
+def _repacked(packages: list[PackageId], scan: Path, work: Path, *, merged_usr: bool) -> dict[PackageId, tuple[Path, dict[str, str]]]:
     if not packages:
         return {}
     tree, debs = work / "foreign", work / "debs"
@@ -88,7 +89,7 @@ def _repacked(packages: list[PackageId], scan: Path, work: Path) -> dict[Package
         if (scan / name).exists():
             for _ in unpack(scan / name, tree):
                 pass
-    return repack(packages, tree, debs)
+    return repack(packages, tree, debs, merged_usr=merged_usr)
 
 
 def _depends(entries: Iterator[dict[str, str]]) -> list[str]:
@@ -100,7 +101,7 @@ def _depends(entries: Iterator[dict[str, str]]) -> list[str]:
 def _key(request: BaseRequest) -> str:
     elements = {str(p.relative_to(ELEMENTS)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(ELEMENTS.rglob("*")) if p.is_file()}
     packages = sorted([p.name, p.arch, p.version, request.stanzas[p]["SHA256"]] for p in request.packages)
-    facts = [GENERATION, request.codename, request.arch, packages, elements, request.disk_size, request.filesystem, request.disk_id, request.accounts]
+    facts = [GENERATION, request.codename, request.arch, packages, elements, request.disk_size, request.filesystem, request.disk_id, request.accounts, request.merged_usr]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode(errors="backslashreplace")).hexdigest()[:32]
 
 

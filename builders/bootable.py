@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from builders.archive import parse_stanzas, write_stanza
+from builders.image import Addition
 from builders.plan import BuildPlan
 
 CLOUD_CONFIG = """\
@@ -42,9 +43,19 @@ NETWORK_LINKS = {
 }
 """What `systemctl enable systemd-networkd` links. Source: the [Install] sections of systemd's units."""
 
+RESOLVED_LINKS = {
+    "/etc/systemd/system/multi-user.target.wants/systemd-resolved.service": "/lib/systemd/system/systemd-resolved.service",
+    "/etc/systemd/system/dbus-org.freedesktop.resolve1.service": "/lib/systemd/system/systemd-resolved.service",
+}
+"""The same for systemd-resolved, which its package enables where it has one of its own (not in Debian 11)."""
+
+NETWORK_FILE = "/etc/systemd/network/90-forgelet-dhcp.network"
+CLOUD_FILE = "/etc/cloud/cloud.cfg.d/90_forgelet.cfg"
 COMMAND_UNIT = "/etc/systemd/system/forgelet-container.service"
-MANAGERS = frozenset({"ifupdown", "network-manager", "netplan.io", "ifupdown-ng", "connman"})
-"""Packages that configure the network on their own: where the source has one, its configuration stays as it is."""
+OWN_MANAGERS = frozenset({"network-manager", "ifupdown-ng", "connman"})
+"""Packages that configure the network on their own, and by DHCP where nothing is said: their configuration stays as it is."""
+MANAGERS = OWN_MANAGERS | {"ifupdown", "netplan.io"}
+"""Those, and the ones whose configuration is translated (`translate.py`) unless the spec says `network: keep`."""
 
 
 class Tree:
@@ -92,12 +103,12 @@ def make_bootable(root: Path, plan: BuildPlan, build_log: str, given: Callable[[
     if not given("/etc/hostname"):
         tree.write("/etc/hostname", f"{plan.hostname}\n")
     if not given("/etc/hosts"):
-        tree.write("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {plan.hostname}\n::1 localhost ip6-localhost ip6-loopback\n")
+        tree.write("/etc/hosts", "\n".join(["127.0.0.1 localhost", f"127.0.1.1 {plan.hostname}", "::1 localhost ip6-localhost ip6-loopback", *plan.hosts, ""]))
     tree.write("/etc/machine-id", "", 0o444)
     _network(tree, plan, given)
     added = {addition.item for addition in plan.additions}
     if "cloud-init" in added:
-        tree.write("/etc/cloud/cloud.cfg.d/90_forgelet.cfg", CLOUD_CONFIG.replace("{keytypes}", json.dumps(_missing_keys(tree, plan))))
+        tree.write(CLOUD_FILE, CLOUD_CONFIG.replace("{keytypes}", json.dumps(_missing_keys(tree, plan))))
     if plan.command_unit:
         tree.write(COMMAND_UNIT, plan.command_unit)
         tree.link("/etc/systemd/system/multi-user.target.wants/forgelet-container.service", COMMAND_UNIT)
@@ -116,14 +127,40 @@ def _missing_keys(tree: Tree, plan: BuildPlan) -> list[str]:
 
 
 def _network(tree: Tree, plan: BuildPlan, given: Callable[[str], bool]) -> None:
-    if MANAGERS & {package.name for package in plan.packages}:
+    if not takes_dhcp(plan):
         return
-    tree.write("/etc/systemd/network/90-forgelet-dhcp.network", NETWORK)
-    for path, target in NETWORK_LINKS.items():
+    tree.write(NETWORK_FILE, NETWORK)
+    links = NETWORK_LINKS if plan.codename != "bullseye" else {**NETWORK_LINKS, **RESOLVED_LINKS}
+    for path, target in links.items():
         if not given(path):
             tree.link(path, target)
-    if not given("/etc/resolv.conf"):
+    if not given("/etc/resolv.conf") or (plan.network == "dhcp" and _names_old_resolver(tree)):
         tree.link("/etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")
+
+
+def takes_dhcp(plan: BuildPlan) -> bool:
+    """Whether the image's network is ours: no program of the source's keeps it."""
+    return not (MANAGERS if plan.network == "keep" else OWN_MANAGERS) & {package.name for package in plan.packages}
+
+
+def written(plan: BuildPlan) -> list[Addition]:
+    """The files that are written into the image beside packages, each with its reason."""
+    found = [Addition(item=NETWORK_FILE, reason="DHCP on every wired interface, whatever it is called")] if takes_dhcp(plan) else []
+    if "cloud-init" in {addition.item for addition in plan.additions}:
+        found.append(Addition(item=CLOUD_FILE, reason="cloud-init leaves the source's name, keys, accounts and package sources alone"))
+    if plan.command_unit:
+        found.append(Addition(item=COMMAND_UNIT, reason="it starts the container's own command"))
+    return found
+
+
+def _names_old_resolver(tree: Tree) -> bool:
+    """Whether /etc/resolv.conf is a plain file that sends every question to a machine of the source's network."""
+    place = tree.at("/etc/resolv.conf", make=False)
+    if place.is_symlink() or not place.is_file():
+        return False
+    words = [line.split() for line in place.read_text(errors="replace").splitlines()]
+    asked = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
+    return bool(asked) and not any(one.startswith("127.") or one == "::1" for one in asked)
 
 
 def _append_log(tree: Tree, build_log: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from builders.archive import Archive, PackageId
 from builders.explain import base_wins
+from scanner.overlay import FOREIGN, member_path, open_overlay
 from scanner.report import FileEntry, Package, Report, ScanReport, State
 from scanner.scan import Chooser, Pick
 
@@ -37,6 +39,20 @@ def foreign(head: ScanReport, cache: Path) -> set[PackageId]:
     archive = archive_of(head, cache)
     archive.refresh()
     return {identity(package) for package in installed(head)} - archive.offers()
+
+
+def captured(scan: Path) -> frozenset[str]:
+    """Names of the packages that the scan brought home whole: those whose file lists are in its archive."""
+    archive = scan / FOREIGN
+    return _names(archive, archive.stat().st_mtime_ns) if archive.exists() else frozenset()
+
+
+@lru_cache(maxsize=8)
+def _names(archive: Path, made: int) -> frozenset[str]:
+    with open_overlay(archive) as tar:
+        paths = [member_path(member) for member in tar]
+    names = (path.removeprefix(_INFO).removesuffix(".list") for path in paths if path.startswith(_INFO) and path.endswith(".list"))
+    return frozenset(name.partition(":")[0] for name in names)
 
 
 def chooser(cache: Path) -> Chooser:

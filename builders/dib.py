@@ -18,8 +18,11 @@ from scanner.errors import CommandFailed
 from scanner.host.run import stream, tally
 
 ELEMENTS = Path(__file__).parent / "elements"
+ELEMENT_NAMES = ("forgelet-debian", "bootloader")
 ROOT_LABEL = "forgelet-root"
 
+_SPLIT_USR = frozenset({"bullseye"})
+"""Releases that mmdebstrap leaves with a /bin of its own unless told otherwise."""
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \| ")
 _TELLING = ("E: ", "dpkg: error", "ERROR", "grub-install: error")
 
@@ -54,6 +57,8 @@ class BaseRequest:
     """UUID of the root file system."""
     disk_id: str
     """MBR disk identifier, `0x` and eight hex digits."""
+    merged_usr: bool = True
+    """Whether /bin, /sbin and /lib are links into /usr; releases after bullseye know no other way."""
 
 
 def build_base(request: BaseRequest, into: Path, work: Path, log: Callable[[str], None]) -> None:
@@ -69,14 +74,9 @@ def build_base(request: BaseRequest, into: Path, work: Path, log: Callable[[str]
     scratch.mkdir(parents=True, exist_ok=True)
     (work / "cache").mkdir(exist_ok=True)
     environment = {
-        "ARCH": request.arch,
+        **settings(request.codename, request.arch),
         "DIB_BLOCK_DEVICE_CONFIG": f"file://{config}",
-        "DIB_RELEASE": request.codename,
         "DIB_IMAGE_CACHE": str(work / "cache"),
-        "DIB_CHECKSUM": "0",
-        "DIB_JOURNAL_SIZE": "16",
-        "DIB_GRUB_TIMEOUT": "0",
-        "DIB_BOOTLOADER_DEFAULT_CMDLINE": "net.ifnames=1",
         "ELEMENTS_PATH": str(ELEMENTS),
         "FORGELET_BASE": str(prepared),
         "TMP_DIR": str(scratch),
@@ -107,7 +107,24 @@ def build_base(request: BaseRequest, into: Path, work: Path, log: Callable[[str]
 def _command(output: Path) -> list[str]:
     tool = Path(sys.executable).parent / "disk-image-create"
     program = str(tool) if tool.exists() else "disk-image-create"
-    return [program, "-n", "-t", "raw", "--no-tmpfs", "-o", str(output), "forgelet-debian", "bootloader"]
+    return [program, *arguments(str(output))]
+
+
+def arguments(output: str) -> list[str]:
+    """What disk-image-create is called with."""
+    return ["-n", "-t", "raw", "--no-tmpfs", "-o", output, *ELEMENT_NAMES]
+
+
+def settings(codename: str, arch: str) -> dict[str, str]:
+    """The environment that decides about the image; folders come on top."""
+    return {
+        "ARCH": arch,
+        "DIB_RELEASE": codename,
+        "DIB_CHECKSUM": "0",
+        "DIB_JOURNAL_SIZE": "16",
+        "DIB_GRUB_TIMEOUT": "0",
+        "DIB_BOOTLOADER_DEFAULT_CMDLINE": "net.ifnames=1",
+    }
 
 
 def block_device_config(request: BaseRequest) -> list[dict[str, object]]:
@@ -148,6 +165,8 @@ def _prepare(request: BaseRequest, folder: Path) -> Path:
     (repository / "Release").write_text(_release(request.codename, "".join(index).encode()))
     (folder / "packages").write_text("".join(f"{p.name}:{_native(p, request.arch)}\n" for p in request.packages))
     (folder / "codename").write_text(request.codename)
+    if request.merged_usr and request.codename in _SPLIT_USR:
+        (folder / "merge-usr").touch()
     for table, lines in request.accounts.items():
         (accounts / table).write_text(lines)
     hook = folder / "essential-hook"

@@ -2,9 +2,11 @@
 
     UserError
     ├── SpecError          the builder file is wrong: every mistake with key and line    (exit 1)
-    └── CloudRefused       the cloud does not want it: its own words                     (exit 1)
+    ├── CloudRefused       the cloud does not want it: its own words                     (exit 1)
+    └── Blocked            a rehearsal says that the build cannot succeed, and why       (exit 1)
     StepFailed
     ├── BuildFailed        diskimage-builder or the last pass failed                     (exit 5)
+    │   └── Unresolved     the packages cannot be installed together                     (exit 5)
     └── BootFailed         the image did not come up, or did not answer                  (exit 5)
 """
 
@@ -38,10 +40,20 @@ class CloudRefused(UserError):
     code = "cloud-refused"
 
 
+class Blocked(UserError):
+    """The rehearsal's verdict is that the build cannot succeed. `problems` are the points that block it."""
+
+    code = "blocked"
+
+
 class BuildFailed(StepFailed):
     """diskimage-builder or the last pass failed."""
 
     code = "build-failed"
+
+
+class Unresolved(BuildFailed):
+    """The packages cannot be installed together; the message is apt's."""
 
 
 class BootFailed(StepFailed):

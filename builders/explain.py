@@ -74,20 +74,23 @@ def listed_by(root: Path, packages: Iterable[str]) -> set[str]:
     """Every path that the named packages (`name` or `name:arch`) list, on the system below `root`. Source: dpkg's `info/*.list`."""
     found: set[str] = set()
     info = root / "var/lib/dpkg/info"
+    place = canonical if not (root / "bin").is_dir() or (root / "bin").is_symlink() else str
     for package in packages:
         for name in (f"{package}.list", f"{package}:amd64.list"):
             if (info / name).exists():
                 text = (info / name).read_bytes().decode(errors="surrogateescape")
-                found.update(canonical(line) for line in text.splitlines())
+                found.update(place(line) for line in text.splitlines())
     return found
 
 
 class Explainer:
     """Explains differences of paths; what belongs to added packages is read from the copy itself."""
 
-    def __init__(self, added: set[str], link: Callable[[str], str | None]) -> None:
-        """`added`: paths of added packages; `link`: a path's link target on the copy, None when it is no symlink."""
+    def __init__(self, added: set[str], link: Callable[[str], str | None], nearest: set[str] | None = None) -> None:
+        """`added`: paths of added packages; `link`: a path's link target on the copy, None when it is no symlink; `nearest`: paths of
+        packages that came in another version than the source's."""
         self.added = added
+        self.nearest = nearest or set()
         self.link = link
 
     def explain(self, path: str, kind: str, fields: Iterable[str] = ()) -> str | None:
@@ -100,14 +103,15 @@ class Explainer:
             return "added-package"
         if kind == ONLY_COPY and self._leads_to_added(path):
             return "added-link"
-        return None
+        return "nearest-version" if kind == ONLY_COPY and path in self.nearest else None
 
     def _leads_to_added(self, path: str) -> bool:
         for _ in range(4):
             target = self.link(path)
             if target is None:
                 return False
-            path = canonical(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
-            if path in self.added:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+            if path in self.added or canonical(path) in self.added:
                 return True
+            path = canonical(path) if self.link(path) is None else path
         return False

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
-from builders.capture import pick
+from builders.capture import captured, pick
 from builders.explain import rules
+from builders.translate import TRANSLATED
 from scanner.agent.tree import printable
-from scanner.overlay import FOREIGN, member_path, open_overlay
 from scanner.report import FileEntry, Kind, Report, State
-
-_INFO = "/var/lib/dpkg/info/"
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """`action` is one of `install`, `repack`, `restore`, `delete`, `keep-own`, `nothing`, `not-brought`, `supply`."""
+    """`action` is one of `install`, `repack`, `restore`, `translate`, `delete`, `keep-own`, `nothing`, `not-brought`, `supply`."""
 
     action: str
     why: str
@@ -34,7 +30,7 @@ def fate(report: Report, entry: FileEntry) -> Fate:
     if redacted is not None:
         return Fate("supply", f"its contents ({redacted.secret}) were redacted: they must be supplied at build time")
     own = next((rule for rule in rules().values() if rule.base_wins and rule.covers(entry.path)), None)
-    where = pick(entry, repacked(report.folder))
+    where = pick(entry, captured(report.folder))
     if where == "foreign" and head.overlay:
         return Fate("repack", "packages that no repository offers are made again from their files")
     if entry.state == State.MANAGED:
@@ -47,18 +43,6 @@ def fate(report: Report, entry: FileEntry) -> Fate:
         return Fate("not-brought", "the scan has no overlay: contents outside packages were not captured", "no-overlay")
     if entry.state == State.MISSING:
         return Fate("delete", "the source does not have it: a whiteout of the overlay takes it away")
+    if entry.path in TRANSLATED:
+        return Fate("translate", rules()["translated"].reason, "translated")
     return Fate("restore", "its contents are in the overlay; owner, mode, attributes and time are set from the report")
-
-
-def repacked(scan: Path) -> frozenset[str]:
-    """Names of the packages that the scan brought home whole: those whose file lists are in its archive."""
-    archive = scan / FOREIGN
-    return _names(archive, archive.stat().st_mtime_ns) if archive.exists() else frozenset()
-
-
-@lru_cache(maxsize=8)
-def _names(archive: Path, made: int) -> frozenset[str]:
-    with open_overlay(archive) as tar:
-        paths = [member_path(member) for member in tar]
-    names = (path.removeprefix(_INFO).removesuffix(".list") for path in paths if path.startswith(_INFO) and path.endswith(".list"))
-    return frozenset(name.partition(":")[0] for name in names)

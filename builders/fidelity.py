@@ -26,6 +26,8 @@ from scanner.compare import (
 from scanner.overlay import member_path, open_overlay
 from scanner.report import FileEntry, Package, Report, Service, State
 
+_NEAREST = frozenset({"size", "sha256", "mtime", "target", "hardlink", "extents", "type"})
+"""What another version of a package may change of its files."""
 _GROWN = frozenset({"size", "sha256", "mtime"})
 _HOST_KEY = re.compile(r"/etc/ssh/ssh_host_[a-z0-9]+_key(\.pub)?")
 _NOT_BROUGHT = frozenset({State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED, State.MANAGED})
@@ -60,6 +62,10 @@ class Copy:
     report: Report
     root: Path
     added: set[str]
+    translated: dict[str, str] = field(default_factory=dict)
+    """Configuration that the build translated: path -> sha256 of what it wrote (`translate.py`)."""
+    nearest: dict[str, str] = field(default_factory=dict)
+    """Package -> the version that the build took instead of the source's (`packages: nearest`)."""
 
 
 def compare(source: Report, copy: Copy, explainer: Explainer) -> Comparison:
@@ -88,6 +94,8 @@ def _packages(source: Report, copy: Copy) -> Iterator[Difference]:
         rule = "added-package" if one.left is None and isinstance(one.right, Package) and one.right.name in copy.added else None
         if one.right is None and not source.head.overlay:
             rule = "no-overlay"
+        if isinstance(one.right, Package) and copy.nearest.get(one.right.name) == one.right.version and one.fields == ("version",):
+            rule = "nearest-version"
         yield _row("packages", one, rule)
 
 
@@ -103,7 +111,18 @@ def _service_rule(one: RowDifference, source: Report, copy: Copy, explainer: Exp
         return "added-package"
     if unit is not None and one.left is None:
         return explainer.explain(unit.path, ONLY_COPY)
+    if unit is not None and isinstance(one.left, Service):
+        return _enabled_by(one.left, unit, one.fields, explainer)
     return "no-overlay" if unit is None and not source.head.overlay else None
+
+
+def _enabled_by(left: Service, right: Service, fields: Iterable[str], explainer: Explainer) -> str | None:
+    """The rule that explains every link by which the copy starts a unit that the source does not."""
+    targets = [target for target in right.wanted_by if target not in left.wanted_by]
+    if not targets or not {"state", "wanted_by"}.issuperset(fields) or set(left.wanted_by) - set(right.wanted_by) or left.state != "disabled":
+        return None
+    rules = [explainer.explain(f"/etc/systemd/system/{target}.wants/{right.name}", ONLY_COPY) for target in targets]
+    return rules[0] if all(rules) else None
 
 
 def _accounts(source: Report, copy: Copy) -> Iterator[Difference]:
@@ -173,11 +192,26 @@ def _there(entry: FileEntry | None) -> bool:
 def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Explainer) -> str | None:
     kind = kind_of(one)
     rule = explainer.explain(one.path, kind, one.fields)
+    if rule is None and kind == CHANGED and _translated(one, copy):
+        return "translated"
+    if rule is None and _owner(one) in copy.nearest and _NEAREST.issuperset(one.fields if kind == CHANGED else ()):
+        return "nearest-version"
     if rule is None and kind == CHANGED and _log_grew(one, copy.root):
         return "log-appended"
     if rule is None and not source.head.overlay and kind != ONLY_COPY and one.left is not None and one.left.state in _NOT_BROUGHT - {State.MANAGED}:
         return "no-overlay"
     return rule or _redacted(one, kind, source)
+
+
+def _translated(one: FileDifference, copy: Copy) -> bool:
+    """Exactly what the build wrote: owner, mode and time are the source's, or it is a difference."""
+    return one.right is not None and {"size", "sha256"}.issuperset(one.fields) and one.right.sha256 is not None and copy.translated.get(one.path) == one.right.sha256
+
+
+def _owner(one: FileDifference) -> str:
+    """The package that owns the path on both sides where it is on both; "" where nobody does, or another."""
+    owners = {(entry.package or "").partition(":")[0] for entry in (one.left, one.right) if entry is not None}
+    return owners.pop() if len(owners) == 1 else ""
 
 
 def _redacted(one: FileDifference, kind: str, source: Report) -> str | None:

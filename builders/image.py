@@ -51,6 +51,8 @@ class Image(_Data):
     """The closed list of what Forgelet adds (kernel, init, bootloader, cloud-init, agent), each with its reason."""
     not_brought: dict[str, int] = Field(default_factory=dict)
     """Reason -> number of paths that the build could not bring, such as `no overlay`."""
+    nearest: dict[str, str] = Field(default_factory=dict)
+    """Package -> the version that was installed in the place of the source's, which no repository offers."""
     base_from_cache: bool = False
     stages: dict[str, float] = Field(default_factory=dict)
     """Stage -> seconds."""

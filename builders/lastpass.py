@@ -27,6 +27,7 @@ from builders.bootable import Tree, make_bootable
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by
 from builders.inodeflags import wanted
 from builders.plan import BuildPlan
+from builders.translate import FSTAB, translate
 from scanner import metadata
 from scanner.agent.found import KINDS
 from scanner.agent.tree import Root
@@ -60,6 +61,8 @@ class Outcome:
     """Files of added packages whose owner had to take another number."""
     flagged: int = 0
     """Paths that have inode flags on the source: `inodeflags.py` sets them when all else is done."""
+    translated: dict[str, str] = field(default_factory=dict)
+    """Configuration that names the source's surroundings, in the terms of the new machine: path -> sha256 (`translate.py`)."""
     lacking: list[str] = field(default_factory=list)
     """Reported paths that the tree does not have, printable, first 200."""
 
@@ -77,10 +80,13 @@ def apply(job: Job) -> Outcome:
     base_tables = read_tables(_etc(root))
     outcome = Outcome()
     overlay = report.folder / "overlay.tar.zst"
+    fstab = Tree(root).at(FSTAB, make=False)
+    own_disk = fstab.read_text() if fstab.is_file() else ""
     if report.head.overlay and overlay.exists():
         outcome.restored = sum(1 for _ in unpack(overlay, root, skip=base_wins))
+        outcome.translated = translate(Tree(root), plan, own_disk)
     accounts = _merge_accounts(root, report, base_tables)
-    given = _Walk(root, report, accounts, set(job.added), outcome).run()
+    given = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome).run()
     make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
     if report.head.overlay:
@@ -115,12 +121,13 @@ class _Walk:
 
     WATCHED = frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})
 
-    def __init__(self, root: Path, report: Report, accounts: Merged, added: set[str], outcome: Outcome) -> None:
+    def __init__(self, root: Path, report: Report, accounts: Merged, added: set[str], nearest: set[str], outcome: Outcome) -> None:
         self.root = root
         self.report = report
         self.accounts = accounts
         self.outcome = outcome
-        self.explainer = Explainer(listed_by(root, added), self._link)
+        self.nearest = nearest
+        self.explainer = Explainer(listed_by(root, added), self._link, listed_by(root, nearest))
         self.doomed: list[str] = []
         self._inside = Root(os.fsencode(root))
         self._open_folder = ("", self._inside.folder(b""))
@@ -188,8 +195,9 @@ class _Walk:
         try:
             # First of all: where the source has a folder and the tree a link, paths below lead out of the tree, to this machine's own.
             folder = self._folder(entry.path)
-            self._match_links(entry)
-            self._match_holes(entry)
+            if not self._of_another_version(entry):
+                self._match_links(entry)
+                self._match_holes(entry)
             if KINDS[stat.S_IFMT(os.lstat(self._place(entry.path)).st_mode)] != entry.type:
                 raise NotADirectoryError(entry.path)
             metadata.apply(folder, os.fsencode(entry.path).rpartition(b"/")[2] or b".", metadata.of_entry(entry))
@@ -198,6 +206,9 @@ class _Walk:
         except (FileNotFoundError, NotADirectoryError):
             if len(self.outcome.lacking) < 200:
                 self.outcome.lacking.append(entry.raw.decode(errors="backslashreplace"))
+
+    def _of_another_version(self, entry: FileEntry) -> bool:
+        return entry.state == State.MANAGED and (entry.package or "").partition(":")[0] in self.nearest
 
     def _match_links(self, entry: FileEntry) -> None:
         """What the package manager cannot tell: a shipped link that was pointed elsewhere, a shipped file that got a second name."""

@@ -11,34 +11,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from builders.archive import PackageId
-from builders.capture import foreign, identity, installed
-from builders.errors import SpecError
+from builders.additions import additions
+from builders.archive import PackageId, nearest
+from builders.capture import archive_of, captured, identity, installed
 from builders.image import Addition
 from builders.spec import BuilderSpec
 from scanner.errors import UserError
-from scanner.report import Group, Report, ScanReport, State, User
-
-ADDED: dict[str, str] = {
-    "linux-image-amd64": "a container has no kernel",
-    "initramfs-tools": "the kernel needs an initial root file system to find its disk",
-    "grub-pc": "a BIOS machine starts from the disk's boot sector",
-    "systemd-sysv": "a machine needs an init system",
-    "udev": "devices must be found at boot",
-    "dbus": "systemd's own tools speak over it",
-    "e2fsprogs": "the root file system is ext4: checked and grown at boot",
-    "cloud-init": "OpenStack hands keys, host name and user data to it",
-    "cloud-guest-utils": "cloud-init grows the root partition to the flavor's disk with it",
-    "qemu-guest-agent": "the cloud (and Forgelet's proof) asks the running machine through it",
-    "systemd-resolved": "names are resolved with what DHCP says",
-}
-"""The closed list of packages that Forgelet asks for, each with its reason; only those that the source lacks are added."""
-
-RESERVE_MIB = 200
-"""Free space that a fresh machine needs for its first boot: logs, cloud-init's records, room for the file system itself."""
-
-ADDED_MIB = 620
-"""What the added packages take on disk when all are new (measured on Debian 12: kernel and modules 470, the rest 150)."""
+from scanner.report import Group, Package, Report, ScanReport, State, User
 
 _DIB_ARCHES = {"amd64": "x86_64"}
 _SYSTEM_IDS = range(1000)
@@ -51,8 +30,10 @@ class Verdict(StrEnum):
     """A repository in reach offers exactly this version."""
     REPACK = "repack"
     """No repository offers it; the scan captured its files, so it is packed again from them."""
-    ABSENT = "no overlay"
-    """No repository offers it and the scan has no overlay: it cannot be brought."""
+    NEAREST = "nearest"
+    """No repository offers it and the scan did not capture it; the spec takes the nearest version that there is."""
+    ABSENT = "absent"
+    """No repository offers it in any version that the spec allows, and the scan did not capture it: it cannot be brought."""
 
 
 class PlannedPackage(BaseModel):
@@ -66,10 +47,13 @@ class PlannedPackage(BaseModel):
     auto: bool
     hold: bool
     verdict: Verdict
+    nearest: str = ""
+    """The version that is installed in the place of the source's."""
 
     @property
     def id(self) -> PackageId:
-        return PackageId(self.name, self.arch, self.version)
+        """What is installed."""
+        return PackageId(self.name, self.arch, self.nearest or self.version)
 
 
 class BuildPlan(BaseModel):
@@ -82,8 +66,12 @@ class BuildPlan(BaseModel):
     components: list[str]
     hostname: str
     timezone: str
+    hosts: list[str] = Field(default_factory=list)
+    """Lines of hosts(5) that somebody added to a container, whose engine writes the file itself."""
     packages: list[PlannedPackage]
     additions: list[Addition]
+    substitutes: list[Addition] = Field(default_factory=list)
+    """Versions that are installed in the place of the source's, as `name=version`, each with its reason."""
     wanted: list[str] = Field(default_factory=list)
     """Packages that a template asks for, in apt's words (`name`, `name=version`)."""
     users: list[User]
@@ -97,63 +85,38 @@ class BuildPlan(BaseModel):
     filesystem: str
     """UUID of the root file system, derived from what the base is made of."""
     disk_id: str
+    merged_usr: bool = True
+    """Whether /bin, /sbin and /lib are links into /usr, as on the source."""
+    network: str = "dhcp"
+    """`dhcp` or `keep`; see `builders.spec.POLICIES`."""
     command_unit: str | None = None
     """A systemd unit for the container's own command, when no packaged unit starts it."""
+    lenient: bool = False
+    """Whether versions that cannot be had are replaced or left out (`packages: nearest`)."""
     not_brought: dict[str, int] = Field(default_factory=dict)
 
 
-def needed_mib(report: Report) -> int:
-    """The smallest disk that holds the source and what is added, in MiB: data rounded up to blocks, inodes, journal, reserve."""
-    blocks = files = 0
-    for entry in report.files():
-        if entry.state in (State.MISSING, State.EXCLUDED):
-            continue
-        files += 1
-        if entry.type == "file" and entry.hardlink in (None, entry.path):
-            data = sum(length for _, length in entry.extents) if entry.extents is not None else entry.size
-            blocks += -(-data // 4096)
-        elif entry.type == "directory":
-            blocks += 1
-    contents = blocks * 4096 + files * 256
-    # 256 bytes of inode for every 8 KiB, 1 % reserved for root, 16 MiB of journal: the file system that the base disk gets.
-    return int((contents / 2**20 + ADDED_MIB + RESERVE_MIB + 16) / (1 - 256 / 8192 - 0.01)) + 1
-
-
-def check(report: Report, specs: list[BuilderSpec], name: str) -> None:
-    """Refuse what can be seen to fail before anything starts. Raises `UserError` or `SpecError` (every problem named)."""
-    supported(report.head)
-    least = needed_mib(report)
-    problems = [
-        f"line {spec.line}, builders[{number}].installation.diskSize: {spec.disk_size} MiB is too small for the contents; {least} would do"
-        for number, spec in enumerate(specs)
-        if 0 < spec.disk_size < least
-    ]
-    if problems:
-        raise SpecError(
-            f"the template file [{name}] cannot hold the scanned system; nothing was started",
-            hint=f"set diskSize to at least {least}",
-            problems=problems,
-        )
+def blocker(head: ScanReport) -> tuple[str, str] | None:
+    """Why a system of this kind cannot be built here: the code of a rehearsal's point, and the reason. None when it can."""
+    system = head.system
+    if system.distribution != "Debian" or not system.codename:
+        return "distribution", f"a system of the kind '{system.distribution or 'unknown'} {system.version}' cannot be built yet: only Debian"
+    if system.package_arch not in _DIB_ARCHES:
+        return "architecture", f"a system of architecture '{system.package_arch}' cannot be built on this machine (only amd64)"
+    return None
 
 
 def supported(head: ScanReport) -> None:
     """Raises `UserError` with the reason when a system of this kind cannot be built here."""
-    system = head.system
-    if system.distribution != "Debian" or not system.codename:
-        raise UserError(
-            f"a system of the kind '{system.distribution or 'unknown'} {system.version}' cannot be built yet: only Debian",
-            hint="forgelet scan list shows what was scanned",
-        )
-    if system.package_arch not in _DIB_ARCHES:
-        raise UserError(f"a system of architecture '{system.package_arch}' cannot be built on this machine (only amd64)")
+    if why := blocker(head):
+        raise UserError(why[1], hint="forgelet scan list shows what was scanned")
 
 
 def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
     """Decide everything about the image of `report` that `spec` asks for. Raises `BuildFailed` when the archive is out of reach."""
     head = report.head
     supported(head)
-    absent = foreign(head, cache)
-    packages = [_planned(package, absent, head.overlay) for package in installed(head)]
+    packages = _packages(report, spec, cache)
     present = {package.name for package in packages}
     return BuildPlan(
         codename=head.system.codename,
@@ -161,8 +124,10 @@ def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
         components=sorted({"main"} | {part for r in head.repositories for part in r.components if part in ("contrib", "non-free", "non-free-firmware")}),
         hostname=head.system.hostname,
         timezone=head.system.timezone,
+        hosts=_added_hosts(head),
         packages=packages,
-        additions=[Addition(item=name, reason=reason) for name, reason in ADDED.items() if name not in present],
+        additions=additions(head.system.codename, present),
+        substitutes=_substitutes(packages),
         users=head.users,
         groups=head.groups,
         overlay=head.overlay,
@@ -171,24 +136,63 @@ def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
         formats=list(spec.formats),
         filesystem=_derived_uuid(packages, spec.disk_size),
         disk_id=f"0x{_digest(packages, spec.disk_size)[:8]}",
+        merged_usr=merged_usr(report),
+        network=spec.network,
+        lenient=spec.packages == "nearest",
         command_unit=command_unit(head),
-        not_brought=_not_brought(report),
+        not_brought=_not_brought(report, packages),
     )
 
 
-def _planned(package: object, absent: set[PackageId], overlay: bool) -> PlannedPackage:
-    from scanner.report import Package
+def _packages(report: Report, spec: BuilderSpec, cache: Path) -> list[PlannedPackage]:
+    """Each installed package with its verdict. Raises `BuildFailed` when the lists are out of reach."""
+    head = report.head
+    whole = captured(report.folder)
+    if spec.strategy == "replicate":
+        return [_planned(one, Verdict.REPACK if one.name in whole else Verdict.ABSENT) for one in installed(head)]
+    archive = archive_of(head, cache)
+    archive.refresh()
+    offered = archive.offers()
+    made = []
+    for one in installed(head):
+        if identity(one) in offered:
+            made.append(_planned(one, Verdict.ARCHIVE))
+        elif one.name in whole:
+            made.append(_planned(one, Verdict.REPACK))
+        else:
+            version = nearest(identity(one), offered) if spec.packages == "nearest" else ""
+            made.append(_planned(one, Verdict.NEAREST if version else Verdict.ABSENT, version))
+    return made
 
-    assert isinstance(package, Package)
-    missing = identity(package) in absent
-    verdict = Verdict.ARCHIVE if not missing else Verdict.REPACK if overlay else Verdict.ABSENT
+
+def _planned(package: Package, verdict: Verdict, nearest: str = "") -> PlannedPackage:
     return PlannedPackage(
-        name=package.name, arch=package.arch, version=package.version, auto=package.auto, hold=package.hold, verdict=verdict
+        name=package.name, arch=package.arch, version=package.version, auto=package.auto, hold=package.hold, verdict=verdict, nearest=nearest
     )
+
+
+def _substitutes(packages: Iterable[PlannedPackage]) -> list[Addition]:
+    return [
+        Addition(item=f"{one.name}={one.nearest}", reason=f"the nearest version to {one.version}, which no repository offers")
+        for one in packages
+        if one.verdict is Verdict.NEAREST
+    ]
+
+
+def merged_usr(report: Report) -> bool:
+    """Whether /bin of the source is a link; a source of which nothing is known is as new ones are."""
+    entry = next((entry for entry in report.files() if entry.path == "/bin"), None)
+    return entry is None or entry.type == "symlink"
+
+
+def _added_hosts(head: ScanReport) -> list[str]:
+    lines = head.network.get("hosts", []) if head.system.container else []
+    own = {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback", "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters", head.system.hostname}
+    return [line for line in lines if own.isdisjoint(line.split()[1:])]
 
 
 def _digest(packages: Iterable[PlannedPackage], disk_size: int) -> str:
-    rows = sorted(f"{p.name} {p.arch} {p.version}" for p in packages)
+    rows = sorted(f"{p.name} {p.arch} {p.nearest or p.version}" for p in packages)
     return hashlib.sha256(json.dumps([rows, disk_size]).encode()).hexdigest()
 
 
@@ -196,12 +200,12 @@ def _derived_uuid(packages: Iterable[PlannedPackage], disk_size: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"forgelet:{_digest(packages, disk_size)}"))
 
 
-def _not_brought(report: Report) -> dict[str, int]:
-    if report.head.overlay:
-        return {"redacted": len(report.head.redacted)} if report.head.redacted else {}
-    changed = (State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED)
-    count = sum(1 for entry in report.files() if entry.state in changed)
-    return {Verdict.ABSENT.value: count} if count else {}
+def _not_brought(report: Report, packages: Iterable[PlannedPackage]) -> dict[str, int]:
+    found = {"packages": sum(1 for one in packages if one.verdict is Verdict.ABSENT), "redacted": len(report.head.redacted)}
+    if not report.head.overlay:
+        changed = (State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED)
+        found["no overlay"] = sum(1 for entry in report.files() if entry.state in changed)
+    return {reason: count for reason, count in found.items() if count}
 
 
 def system_accounts(plan: BuildPlan) -> dict[str, str]:

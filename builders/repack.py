@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from builders.archive import PackageId, parse_stanzas, write_stanza
@@ -22,10 +22,10 @@ _NOT_CONTROL = frozenset({"list", "md5sums"})
 """Files of dpkg's info folder that dpkg writes itself; all others came out of the package."""
 
 
-def repack(packages: Iterable[PackageId], tree: Path, into: Path) -> dict[PackageId, tuple[Path, dict[str, str]]]:
+def repack(packages: Iterable[PackageId], tree: Path, into: Path, *, merged_usr: bool = True) -> dict[PackageId, tuple[Path, dict[str, str]]]:
     """A `.deb` for each package from `tree`, where the captured files and dpkg's records of them were unpacked.
 
-    Answers where each lies and its index entry. Must run where `tree` can be read with owners as they were (root).
+    `merged_usr`: whether files that packages list below /bin and its like are captured below /usr. Answers where each lies and its index entry. Must run where `tree` can be read with owners as they were (root).
     Raises `BuildFailed` when the capture lacks a package's records.
     """
     status = tree / "var/lib/dpkg/status"
@@ -34,17 +34,17 @@ def repack(packages: Iterable[PackageId], tree: Path, into: Path) -> dict[Packag
     records = {}
     for fields in parse_stanzas(status.read_bytes().decode(errors="surrogateescape")):
         records[PackageId(fields["Package"], fields.get("Architecture", ""), fields.get("Version", ""))] = fields
-    return {package: _pack(package, records, tree, into) for package in packages}
+    return {package: _pack(package, records, tree, into, merged_usr) for package in packages}
 
 
-def _pack(package: PackageId, records: dict[PackageId, dict[str, str]], tree: Path, into: Path) -> tuple[Path, dict[str, str]]:
+def _pack(package: PackageId, records: dict[PackageId, dict[str, str]], tree: Path, into: Path, merged_usr: bool) -> tuple[Path, dict[str, str]]:
     if not _NAME.fullmatch(package.name) or not _NAME.fullmatch(package.arch):
         raise HostileInput(f"'{package.name}:{package.arch}' is no name of a package", hint="scan again; if it stays, the target is not to be trusted")
     if package not in records:
         raise BuildFailed(f"the scan's capture has no record of {package.name} {package.version}", hint="scan again with --overlay")
     fields = {key: value for key, value in records[package].items() if key not in _STATUS_ONLY}
     staging = into / f"{package.name}.tree"
-    _stage(package, tree, staging)
+    _stage(package, tree, staging, canonical if merged_usr else str)
     control = staging / "DEBIAN"
     (control / "control").write_bytes(write_stanza(fields).rstrip("\n").encode(errors="surrogateescape") + b"\n")
     deb = into / f"{package.name}_{package.arch}.deb"
@@ -55,7 +55,7 @@ def _pack(package: PackageId, records: dict[PackageId, dict[str, str]], tree: Pa
     return deb, {**fields, "Size": str(len(data)), "SHA256": hashlib.sha256(data).hexdigest()}
 
 
-def _stage(package: PackageId, tree: Path, staging: Path) -> None:
+def _stage(package: PackageId, tree: Path, staging: Path, place: Callable[[str], str]) -> None:
     info = tree / "var/lib/dpkg/info"
     stems = [stem for stem in (package.name, f"{package.name}:{package.arch}") if (info / f"{stem}.list").exists()]
     if not stems:
@@ -68,7 +68,7 @@ def _stage(package: PackageId, tree: Path, staging: Path) -> None:
             shutil.copy2(source, staging / "DEBIAN" / source.suffix.lstrip("."))
     for line in (info / f"{stems[0]}.list").read_bytes().decode(errors="surrogateescape").split("\n"):
         if line not in ("", "/."):
-            _copy(tree, staging, canonical(line))
+            _copy(tree, staging, place(line))
 
 
 def _copy(tree: Path, staging: Path, path: str) -> None:

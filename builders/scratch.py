@@ -8,9 +8,10 @@ import re
 import uuid
 from pathlib import Path
 
+from builders.additions import additions
 from builders.archive import Archive
 from builders.image import Addition
-from builders.plan import ADDED, BuildPlan
+from builders.plan import BuildPlan
 from builders.spec import BuilderSpec
 from builders.stack import PROFILES, Stack
 
@@ -28,8 +29,9 @@ def scratch_plan(stack: Stack, spec: BuilderSpec, cache: Path) -> BuildPlan:
         **TOOLS,
         **dict.fromkeys(asked, "the template asks for it"),
     }
-    additions = [Addition(item=name, reason=reason) for name, reason in {**ADDED, **reasons}.items()]
-    words = sorted(asked.get(one.item, one.item) for one in additions)
+    needed = {one.item: one.reason for one in additions(system.codename, asked.keys())}
+    listed = [Addition(item=name, reason=reason) for name, reason in {**needed, **reasons}.items()]
+    words = sorted(asked.get(one.item, one.item) for one in listed)
     # Resolved already here: what cannot be had is said before anything is built.
     archive.resolve([], words)
     digest = hashlib.sha256(json.dumps([words, spec.disk_size, system.codename]).encode()).hexdigest()
@@ -40,7 +42,7 @@ def scratch_plan(stack: Stack, spec: BuilderSpec, cache: Path) -> BuildPlan:
         hostname=re.sub(r"[^a-z0-9]+", "-", stack.name.lower()).strip("-")[:60] or "machine",
         timezone=stack.installation.timezone,
         packages=[],
-        additions=additions,
+        additions=listed,
         wanted=list(asked.values()),
         users=[],
         groups=[],

@@ -5,9 +5,12 @@
       hardwareSettings: {memory: 1024}     # MiB
       installation: {diskSize: 2000}       # MiB, exactly the virtual size
       format: qcow2                        # or raw, vmdk, vhd, vdi, or several: [qcow2, raw]
+      packages: exact                      # or nearest: what to do about versions that no repository offers
+      strategy: packages                   # or replicate: every package is packed again from the source's own files
+      network: dhcp                        # or keep: the source's network configuration stays as it is
       account: …                           # this and every other key is kept for publishing
 
-Source of the keys: hammr's *Migrating a Live System* and its OpenStack builder.
+Source of the keys: hammr's *Migrating a Live System* and its OpenStack builder; `packages`, `strategy` and `network` are ours.
 """
 
 from __future__ import annotations
@@ -35,7 +38,15 @@ TYPES = {
 """Builder types, lower case, and the format that each makes when none is asked for: all that are one bare disk that boots by BIOS."""
 
 FORMATS = ("qcow2", "raw", "vmdk", "vhd", "vdi")
-OWN_KEYS = frozenset({"type", "hardwareSettings", "installation", "format"})
+POLICIES = {"packages": ("exact", "nearest"), "strategy": ("packages", "replicate"), "network": ("dhcp", "keep")}
+"""Keys of ours that choose among ways to build: the words each knows, the one that holds unless it is given first.
+
+packages   what to do about a package that no repository offers and that the scan did not capture: `exact` refuses to build, `nearest`
+           takes the nearest version there is, leaves out what there is none of, and says so
+strategy   `packages` installs from the repositories what they offer, `replicate` packs every package again from the source's own files
+network    `dhcp` translates the source's configuration to DHCP on every wired interface, `keep` leaves it as it is
+"""
+OWN_KEYS = frozenset({"type", "hardwareSettings", "installation", "format", *POLICIES})
 DISK_SIZES = (64, 2 * 1024 * 1024)
 """MiB; an MBR addresses 2 TiB at most."""
 MEMORY_SIZES = (64, 1024 * 1024)
@@ -56,6 +67,10 @@ class BuilderSpec:
     """`account`, `tenant`, `imageName`, `publicImage` …: kept for publishing, never block a build."""
     line: int = 0
     """Where `installation.diskSize` stands in the file, counted from 1."""
+    packages: str = "exact"
+    strategy: str = "packages"
+    network: str = "dhcp"
+    """See `POLICIES`."""
 
 
 @dataclass(slots=True)
@@ -160,7 +175,17 @@ def _builder(reader: Reader, node: yaml.Node, key: str) -> BuilderSpec:
     disk = _section(reader, node, values, f"{key}.installation", "diskSize", DISK_SIZES, {"diskSize", "swapSize"})
     memory = _section(reader, node, values, f"{key}.hardwareSettings", "memory", MEMORY_SIZES, {"memory", "hwType"})
     publishing = {name: plain(value) for name, value in values.items() if name not in OWN_KEYS}
-    return BuilderSpec(kind, disk[0], memory[0], _formats(reader, values, kind, key), publishing, disk[1])
+    policies = {name: _policy(reader, values, name, key) for name in POLICIES}
+    return BuilderSpec(kind, disk[0], memory[0], _formats(reader, values, kind, key), publishing, disk[1], **policies)
+
+
+def _policy(reader: Reader, values: dict[str, yaml.Node], name: str, key: str) -> str:
+    known = POLICIES[name]
+    value = plain(values[name]) if name in values else known[0]
+    if value not in known:
+        reader.problem(values[name], f"{key}.{name}", f"must be {' or '.join(known)}, not {shown(value)}")
+        return known[0]
+    return str(value)
 
 
 def _type(reader: Reader, node: yaml.Node, values: dict[str, yaml.Node], key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from builders import plan as plans
 from builders.archive import Archive
 from builders.base import Base
 from builders.customize import Job
-from builders.edits import package_edits, without
+from builders.edits import PackageEdits, package_edits, without
 from builders.errors import BuildFailed
 from builders.image import Addition, Image
 from builders.plan import BuildPlan
 from builders.platforms.openstack import Making, make, own_path
+from builders.rehearsal import Rehearsal
+from builders.rehearse import Rehearser
 from builders.scratch import scratch_plan
 from builders.spec import BuilderSpec
 from builders.stack import Stack
@@ -37,13 +40,7 @@ def build_template(template: Template, spec: BuilderSpec, into: Path, work: Path
         scan = without(scan, edits, work / "edited")
 
     def plan() -> BuildPlan:
-        if scan is None:
-            return scratch_plan(template.stack, spec, cache)
-        made = plans.make_plan(Report(scan), spec, cache)
-        for wish in edits.added if edits else ():
-            made.additions.append(Addition(item=wish.name, reason="the template asks for it"))
-            made.wanted.append(wish.apt)
-        return made
+        return scratch_plan(template.stack, spec, cache) if scan is None else _planned(Report(scan), edits, spec, cache)
 
     def finish(disk: Path, base: Base) -> None:
         _customize(template, scan is None, disk, into / "plan.json", base, work, cache)
@@ -53,10 +50,29 @@ def build_template(template: Template, spec: BuilderSpec, into: Path, work: Path
     return make(Making(scan, plan, None if untouched else finish, source), into, work, cache, progress)
 
 
+def _planned(report: Report, edits: PackageEdits | None, spec: BuilderSpec, cache: Path) -> BuildPlan:
+    """The plan of the scan, without the packages that were taken out and with those that were put in."""
+    made = plans.make_plan(report, spec, cache)
+    gone = {package.name for package in edits.removed} if edits else set()
+    made.packages = [package for package in made.packages if package.name not in gone]
+    for wish in edits.added if edits else ():
+        made.additions.append(Addition(item=wish.name, reason="the template asks for it"))
+        made.wanted.append(wish.apt)
+    return made
+
+
 def rehearse(template: Template, spec: BuilderSpec, cache: Path) -> BuildPlan:
-    """The plan alone: what a simulated build says. Raises `BuildFailed` for what cannot be had."""
-    scan = template.scan
-    return scratch_plan(template.stack, spec, cache) if scan is None else plans.make_plan(Report(scan), spec, cache)
+    """The plan alone: what a simulated build leaves behind. Raises `BuildFailed` for what cannot be had."""
+    if template.scan is None:
+        return scratch_plan(template.stack, spec, cache)
+    report = Report(template.scan)
+    return _planned(report, package_edits(report.head, template.stack.system.packages, template.stack.bundled), spec, cache)
+
+
+def rehearse_template(template: Template, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
+    """What a build of the template by each of the specs would meet; see `builders/rehearse.py`."""
+    report = Report(template.scan) if template.scan is not None else None
+    return Rehearser(report, lambda spec: rehearse(template, spec, cache), cache).run(specs)
 
 
 def plain(stack: Stack) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builders import probes as probing
-from builders.explain import Explainer, canonical, listed_by
+from builders.explain import Explainer, listed_by
 from builders.fidelity import Comparison, Copy, compare
 from builders.image import Fidelity, Image, driver
 from builders.machine import Machine, booted
@@ -76,7 +76,8 @@ class _Proof:
         folder = self.work / "copy"
         folder.mkdir()
         report = read_tree(DirectoryTarget(root), folder, Silent())
-        return Copy(report, root, {addition.item for addition in told.additions})
+        translated = told.provenance.get("last_pass", {}).get("translated", {})
+        return Copy(report, root, {addition.item for addition in told.additions}, translated, told.nearest)
 
     def _compare(self, source: Report, copy: Copy) -> Comparison:
         def link(path: str) -> str | None:
@@ -85,7 +86,7 @@ class _Proof:
             except OSError:
                 return None
 
-        added = {canonical(path) for path in listed_by(copy.root, copy.added)}
+        added = listed_by(copy.root, copy.added)
         return compare(source, copy, Explainer(added, link))
 
     def _transcript(self, machine: Machine) -> None:

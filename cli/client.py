@@ -39,8 +39,9 @@ class Client:
         # An empty dictionary would take away the query that `path` may have.
         return self._json("GET", self._mine(path), params=query or None)
 
-    def post(self, path: str, body: Any) -> Any:
-        return self._json("POST", self._mine(path), json=body)
+    def post(self, path: str, body: Any, *, patient: bool = False) -> Any:
+        """`patient`: the service asks mirrors before it answers, which may take minutes."""
+        return self._json("POST", self._mine(path), json=body, **({"timeout": self._patient} if patient else {}))
 
     def upload(self, path: str, file: Path) -> Any:
         """POST a file as it is, as a stream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,8 +11,10 @@ from scanner.errors import UserError
 if TYPE_CHECKING:
     from builders.clouds.base import Account, Cloud
     from builders.platforms.base import Platform
+    from builders.rehearsal import Rehearsal
     from builders.search import Offered
     from builders.spec import BuilderSpec
+    from builders.template import Template
     from scanner.targets.access import Access
     from scanner.targets.base import Target
 
@@ -42,6 +45,9 @@ class Rooms(Protocol):
     def cloud(self, account: Account, home: Path) -> Cloud:
         """The cloud that an account opens; `home` is the folder of the local one. Raises `UserError`."""
 
+    def rehearse_template(self, template: Template, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
+        """What a build of the template by each of the specs would meet."""
+
     def packages(self, codename: str, arch: str, pattern: str, cache: Path) -> list[Offered]:
         """What the repositories of a release offer under a name. Raises `UserError`, `BuildFailed`."""
 
@@ -66,6 +72,10 @@ class RealRooms:
         from builders.clouds import opened
 
         return opened(account, home)
+    def rehearse_template(self, template: Template, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
+        from builders.templated import rehearse_template
+
+        return rehearse_template(template, specs, cache)
 
     def packages(self, codename: str, arch: str, pattern: str, cache: Path) -> list[Offered]:
         from builders.search import search

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from builders.image import Image
+from builders.rehearsal import Rehearsal
 from builders.spec import BuilderSpec
 from scanner.progress import Progress
 from scanner.report import Report
@@ -14,11 +16,8 @@ from scanner.report import Report
 class Platform(Protocol):
     """build -> publish -> provision."""
 
-    def check(self, report: Report, specs: list[BuilderSpec], name: str) -> None:
-        """Refuse what can be seen to fail before anything starts, such as a disk too small for the contents.
-
-        Raises `SpecError` naming every problem, the size that would do included.
-        """
+    def rehearse(self, report: Report, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
+        """What a build by each of the specs would meet, found out before anything starts."""
 
     def build(self, scan: Path, spec: BuilderSpec, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
         """Make the image of the scan in folder `scan` (report, overlay) into folder `into`.

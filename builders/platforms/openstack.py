@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builders import plan as plans
 from builders.base import Base, base_for
+from builders.bootable import written
 from builders.errors import BuildFailed
 from builders.formats import check_file_system, check_image, convert
 from builders.image import Addition, Image
 from builders.lastpass import Job
 from builders.plan import BuildPlan
+from builders.rehearsal import Rehearsal
+from builders.rehearse import rehearse
 from builders.spec import BuilderSpec
 from builders.stages import Stages
 from scanner.errors import CommandFailed
@@ -28,9 +31,9 @@ from scanner.report import Report
 class Openstack:
     """The platform behind `type: openstack`."""
 
-    def check(self, report: Report, specs: list[BuilderSpec], name: str) -> None:
-        """See `Platform.check`."""
-        plans.check(report, specs, name)
+    def rehearse(self, report: Report, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
+        """See `Platform.rehearse`."""
+        return rehearse(report, specs, cache)
 
     def build(self, scan: Path, spec: BuilderSpec, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
         """See `Platform.build`. Stages: `plan`, `base`, `last-pass`, `convert`, `check`."""
@@ -81,6 +84,7 @@ def make(making: Making, into: Path, work: Path, cache: Path, progress: Progress
         packages=len(base.installed),
         additions=_additions(plan, base),
         not_brought=plan.not_brought,
+        nearest={one.name: one.nearest for one in plan.packages if one.nearest},
         base_from_cache=base.cached,
         stages=clock.seconds,
         provenance={**_provenance(making.scan, plan, base, outcome), **making.provenance},
@@ -131,7 +135,7 @@ def added_packages(plan: BuildPlan, base: Base) -> list[str]:
 def _additions(plan: BuildPlan, base: Base) -> list[Addition]:
     asked = {addition.item for addition in plan.additions}
     pulled = [Addition(item=name, reason="needed by an added package") for name in added_packages(plan, base) if name not in asked]
-    return [*plan.additions, *pulled]
+    return [*plan.additions, *plan.substitutes, *pulled, *written(plan)]
 
 
 def _provenance(scan: Path | None, plan: BuildPlan, base: Base, outcome: dict[str, Any]) -> dict[str, Any]:

@@ -20,15 +20,17 @@ def build(
     file: Annotated[Path, typer.Option(help="The builder file, YAML or JSON.")],
     output: Output = Format.TABLE,
 ) -> None:
-    """Build machine images from a scan."""
+    """Build machine images from a scan. It is rehearsed first: conditions are told, what blocks it is refused."""
     from cli.commands.scan import below, find
 
     service, quiet = client(context), output == Format.JSON
     text = read_file(file)
     scan = find(service, id)
-    images = service.post(f"{below(scan['uri'])}/builds", {"fileName": file.name, "text": text})["images"]["image"]
+    images = service.post(f"{below(scan['uri'])}/builds", {"fileName": file.name, "text": text}, patient=True)["images"]["image"]
     if not quiet:
         render.say(f"OK: Syntax of template file [{file.name}] is ok")
+        for line in conditions(images):
+            render.say(line)
     code, made = 0, []
     for number, image in enumerate(images, 1):
         one, failure = follow_image(service, image, f"({number}/{len(images)})", quiet)
@@ -37,6 +39,12 @@ def build(
     if quiet:
         render.as_json({"images": {"image": made}})
     raise typer.Exit(code)
+
+
+def conditions(images: list[dict[str, Any]]) -> list[str]:
+    """What the rehearsal said that the builds go ahead with all the same, each once."""
+    found = dict.fromkeys(one for image in images for one in image.get("conditions", []))
+    return [f"condition: {one}" for one in found]
 
 
 def read_file(file: Path) -> str:

@@ -12,6 +12,7 @@ from cli.commands import report
 from cli.commands.build import build
 from cli.commands.compare import compare
 from cli.commands.explain import explain
+from cli.commands.rehearse import rehearse
 from cli.commands.run import run
 from cli.commands.targets import targets
 from cli.context import client, follow
@@ -21,6 +22,7 @@ from cli.render import Format, Output
 app = typer.Typer(help="Scan live systems.", no_args_is_help=True)
 app.command()(run)
 app.command()(targets)
+app.command()(rehearse)
 app.command()(build)
 app.command()(compare)
 app.command()(explain)

@@ -11,7 +11,8 @@ import typer
 
 from cli import render
 from cli.client import Client
-from cli.commands.build import follow_image, read_file
+from cli.commands.build import conditions, follow_image, read_file
+from cli.commands.rehearse import tell
 from cli.context import client, follow
 from cli.errors import CommandError
 from cli.packing import pack
@@ -158,13 +159,28 @@ def build(
     text = read_file(file)
     number = id if id is not None else _named(service, file, text)
     asked = {"fileName": file.name, "text": text, "simulated": simulate}
-    images = service.post(f"appliances/{number}/builds", asked)["images"]["image"]
+    images = service.post(f"appliances/{number}/builds", asked, patient=True)["images"]["image"]
+    for line in conditions(images) if not quiet else ():
+        render.say(line)
     results = [follow_image(service, image, f"({place}/{len(images)})", quiet) for place, image in enumerate(images, 1)]
     if junit is not None:
         junit.write_text(_junit([image for image, _ in results]), encoding="utf-8")
     if quiet:
         render.as_json({"images": {"image": [image for image, _ in results]}})
     raise typer.Exit(next((code for _, code in results if code), 0))
+
+
+@app.command()
+def rehearse(
+    context: typer.Context,
+    file: Annotated[Path, typer.Option(help="A file with builders (and, without --id, the stack's name and version).")],
+    id: Annotated[int | None, typer.Option("--id", help="Number of the template.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Say what a build of a template would meet. Exit code 1 when it is blocked, 3 when a mirror alone blocks it."""
+    service, text = client(context), read_file(file)
+    number = id if id is not None else _named(service, file, text)
+    tell(service.post(f"appliances/{number}/rehearsals", {"fileName": file.name, "text": text}, patient=True), output)
 
 
 def _named(service: Client, file: Path, text: str) -> int:

@@ -29,6 +29,8 @@ EXTRAS: dict[str, frozenset[str]] = {
             "packages",
             "additions",
             "notBrought",
+            "nearest",
+            "conditions",
             "baseFromCache",
             "stages",
             "provenance",

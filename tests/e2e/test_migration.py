@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from support.bench import Bench
+from support.bench import EXAMPLE, Bench
 from support.service import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
@@ -66,6 +66,15 @@ def test_a_disk_that_is_too_small_is_refused_with_the_size_that_would_do(bench: 
     spec.write_text("builders:\n- type: openstack\n  hardwareSettings: {memory: 512}\n  installation:\n    diskSize: 300\n")
     before = bench.json("job", "list")
     bench.cli("scan", "build", "--id", str(scan), "--file", str(spec), code=1)
+    assert bench.json("job", "list") == before
+
+
+def test_a_rehearsal_says_what_will_be_and_blocks_nothing(bench: Bench, scan: int) -> None:
+    before = bench.json("job", "list")
+    (told,) = bench.json("scan", "rehearse", "--id", str(scan), "--file", str(EXAMPLE))["rehearsals"]["rehearsal"]
+    assert told["verdict"] == "ready with conditions"
+    (repacked,) = [point for point in told["points"] if point["code"] == "package-unavailable"]
+    assert [row.split(" ")[0] for row in repacked["evidence"]] == ["press-ledger"]
     assert bench.json("job", "list") == before
 
 
@@ -142,6 +151,44 @@ def _attributes(tool: str, root: str) -> str:
     return done.stdout.decode(errors="surrogateescape")
 
 
+def test_the_rehearsal_told_what_the_image_has_and_how_much_it_takes(bench: Bench, scan: int, image: int, tmp_path: Path) -> None:
+    (told,) = bench.json("scan", "rehearse", "--id", str(scan), "--file", str(EXAMPLE))["rehearsals"]["rehearsal"]
+    shown = bench.json("image", "show", "--id", str(image))
+    assert told["additions"] == shown["additions"]
+    assert shown["conditions"]
+    with opened(bench.data / "images" / str(image) / "image.qcow2", tmp_path) as root:
+        df = subprocess.run(["df", "--output=used", "-B1", str(root)], capture_output=True, text=True, check=True).stdout
+    used = int(df.splitlines()[1]) / 2**20
+    assert abs(told["disk"]["used"] - used) < 0.05 * used, f"{told['disk']['used']} MiB were computed, {used:.0f} are used"
+
+
+def test_marks_holds_pins_sources_and_what_dpkg_was_told_are_the_sources(bench: Bench, live_system: str, image: int, tmp_path: Path) -> None:
+    asked = {
+        "marks": "apt-mark showmanual",
+        "holds": "apt-mark showhold",
+        "pins": "cat /etc/apt/preferences.d/*",
+        "sources": "cat /etc/apt/sources.list",
+        "keys": "cd /etc/apt && sha256sum trusted.gpg.d/* keyrings/*",
+        "diversions": "dpkg-divert --list",
+        "overrides": "dpkg-statoverride --list",
+        "alternatives": "update-alternatives --query ledger-page",
+        "device": "stat -c '%F %t %T %a %u %g' /srv/ledger/clock",
+        "timezone": "readlink /etc/localtime; cat /etc/timezone",
+        "keyboard": "cat /etc/default/keyboard",
+    }
+    with opened(bench.data / "images" / str(image) / "image.qcow2", tmp_path) as root:
+        for what, command in asked.items():
+            ours = subprocess.run(["docker", "exec", live_system, "sh", "-c", command], capture_output=True, text=True, check=True).stdout
+            theirs = subprocess.run(["chroot", str(root), "sh", "-c", command], capture_output=True, text=True, check=True).stdout
+            assert ours.strip(), what
+            if what == "marks":
+                # What Forgelet adds is marked as wanted, so that no autoremove takes it away.
+                assert {row["item"] for row in bench.json("image", "show", "--id", str(image))["additions"]} >= set(theirs.splitlines()) - set(ours.splitlines())
+                assert set(ours.splitlines()) <= set(theirs.splitlines())
+            else:
+                assert ours == theirs, what
+
+
 def test_the_overlay_holds_no_managed_file(bench: Bench, scan: int) -> None:
     folder = bench.data / "scans" / str(scan)
     with zstandard.open(folder / "overlay.tar.zst", "rb") as packed, tarfile.open(fileobj=packed, mode="r|", errors="surrogateescape") as tar:
@@ -216,11 +263,16 @@ def test_a_simple_scan_builds_packages_users_and_services_and_counts_what_it_cou
 ) -> None:
     bench.cli("scan", "run", "--docker", live_system, "--name", "simple")
     number = max(one["dbId"] for group in bench.json("scan", "list")["scannedInstances"]["scannedInstance"] for one in group["scans"]["scan"])
-    spec = tmp_path / "simple.json"
-    spec.write_text(json.dumps({"builders": [{"type": "openstack", "hardwareSettings": {"memory": 512}, "installation": {"diskSize": 2000}}]}))
-    bench.cli("scan", "build", "--id", str(number), "--file", str(spec))
+    spec, builder = tmp_path / "simple.json", {"type": "openstack", "hardwareSettings": {"memory": 512}, "installation": {"diskSize": 2000}}
+    spec.write_text(json.dumps({"builders": [builder]}))
+    before = bench.json("image", "list")
+    bench.cli("scan", "build", "--id", str(number), "--file", str(spec), code=1)
+    assert bench.json("image", "list") == before
+    spec.write_text(json.dumps({"builders": [{**builder, "packages": "nearest"}]}))
+    assert "condition: package-unavailable" in bench.cli("scan", "build", "--id", str(number), "--file", str(spec))
     told = max(bench.json("image", "list")["images"]["image"], key=lambda one: one["dbId"])
     assert told["notBrought"]["no overlay"] > 0
+    assert told["notBrought"]["packages"] == 1
     with opened(bench.data / "images" / str(told["dbId"]) / "image.qcow2", tmp_path) as root:
         passwd = (root / "etc/passwd").read_text()
         source = subprocess.run(["docker", "exec", live_system, "cat", "/etc/passwd"], capture_output=True, text=True, check=True).stdout

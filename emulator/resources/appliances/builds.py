@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -16,11 +17,12 @@ from emulator.resources.quotas import service as quotas
 from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service, TheOwner, TheService
-from emulator.wire.answer import answer, collection, nothing
+from emulator.wire.answer import answer, collection, nothing, our_collection
 from emulator.wire.body import body
 from emulator.wire.query import parse
 
 if TYPE_CHECKING:
+    from builders.rehearsal import Rehearsal
     from builders.spec import BuilderSpec
 
 router = APIRouter(prefix="/users/{uid}/appliances/{aid}")
@@ -50,6 +52,13 @@ def create(aid: int, asked: Annotated[dict[str, Any], Depends(body("image"))], h
     """One image, queued."""
     made = begin(here, owner, aid, [_spec(here, owner, aid, asked)], simulated=bool(asked.get("simulated")), profile=profile_of(asked))
     return answer("image", images.tell(here.folders, owner, made[0]), 201)
+
+
+@router.post("/rehearsals")
+def rehearse_file(aid: int, asked: BuildRequest, here: TheService, owner: TheOwner) -> Response:
+    """What each builder of the file would meet (`builders.rehearsal.Rehearsal`); nothing is started."""
+    told = rehearse(here, owner, aid, here.rooms.specs(asked.text, asked.fileName))
+    return our_collection("rehearsals", "rehearsal", [one.model_dump(mode="json") for one in told])
 
 
 @router.post("/builds")
@@ -109,28 +118,31 @@ def begin(
     profile: dict[str, Any] | None = None,
 ) -> list[images.Found]:
     """Check everything, then queue one build per builder. Raises `UserError`; then nothing was started."""
-    from builders.stack import parse_document
+    from builders.rehearsal import refuse
 
     with here.database.read() as session:
         appliance = templates.find(session, user, appliance_id)
-    parse_document(appliance.stack)
-    _check(here, appliance, specs, name)
+    told = rehearse(here, user, appliance_id, specs)
+    refuse(told, name)
     quotas.room(here, user, "generation", more=len(specs))
     with here.database.write() as session:
         assert user.id is not None
         if session.get(Appliance, appliance_id) is None:
             raise Conflict(f"template {appliance_id} was deleted meanwhile")
-        made = [images.add(session, user, appliance, spec, profile or {}, simulated=simulated) for spec in specs]
+        made = [
+            images.add(session, user, appliance, spec, profile or {}, simulated=simulated, conditions=images.conditions(one))
+            for spec, one in zip(specs, told, strict=True)
+        ]
     here.queue.submit()
     return made
 
 
-def _check(here: Service, appliance: Appliance, specs: list[BuilderSpec], name: str) -> None:
-    from scanner.report import Report
+def rehearse(here: Service, user: User, appliance_id: int, specs: Sequence[BuilderSpec]) -> list[Rehearsal]:
+    """What a build of the template by each of the specs would meet. Raises `NotFound`, `UserError`."""
+    from builders.stack import parse_document
+    from builders.template import Template
 
-    assert appliance.id is not None
-    if not appliance.scanned:
-        return
-    report = Report(here.folders.template(appliance.id) / "scan")
-    for kind in dict.fromkeys(spec.type for spec in specs):
-        here.rooms.platform(kind).check(report, [spec for spec in specs if spec.type == kind], name)
+    with here.database.read() as session:
+        appliance = templates.find(session, user, appliance_id)
+    template = Template(parse_document(appliance.stack), here.folders.template(appliance_id))
+    return here.rooms.rehearse_template(template, specs, here.folders.cache)

@@ -30,6 +30,7 @@ from emulator.storage import stamp
 from scanner.errors import NotFound, UserError
 
 if TYPE_CHECKING:
+    from builders.rehearsal import Rehearsal
     from builders.spec import BuilderSpec
 
 Source = Scan | Appliance
@@ -85,6 +86,7 @@ def tell(folders: Folders, user: User, found: Found) -> dict[str, Any]:
         "status": op_status(job),
         "targetFormat": image_format(image.type).tell(),
         "installProfile": {**image.profile, "diskSize": image.disk_size, "memorySize": image.memory},
+        "conditions": job.arguments.get("conditions", []),
         "simulated": bool(job.arguments.get("simulated")),
         # hammr downloads nothing else, and every disk here can be downloaded as it is.
         "compress": True,
@@ -162,12 +164,11 @@ def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: 
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
     specs = _specs(here, scan_id, file_name, text, scanned=job.state == State.DONE)
-    if job.state != State.DONE:
-        raise Conflict(f"'{scan.name}' cannot be built: it is {job.state}", hint=f"forgelet job show {job.id}")
-    _check(here, scan_id, specs, file_name)
+    _built_from(scan, job)
+    told = _rehearsed(here, scan_id, specs, file_name)
     quotas.room(here, user, "generation", more=len(specs))
     with here.database.write() as session:
-        found = [add(session, user, scan, spec, {}) for spec in specs]
+        found = [add(session, user, scan, spec, {}, conditions=conditions(one)) for spec, one in zip(specs, told, strict=True)]
     here.queue.submit()
     return found
 
@@ -177,50 +178,69 @@ def begin_asked(here: Service, user: User, instance_id: int, scan_id: int, asked
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
     spec = spec_of(asked)
-    if job.state != State.DONE:
-        raise Conflict(f"'{scan.name}' cannot be built: it is {job.state}", hint=f"forgelet job show {job.id}")
-    _check(here, scan_id, [spec], "image")
+    _built_from(scan, job)
+    told = _rehearsed(here, scan_id, [spec], "image")
     quotas.room(here, user, "generation")
     with here.database.write() as session:
-        found = add(session, user, scan, spec, profile_of(asked))
+        found = add(session, user, scan, spec, profile_of(asked), conditions=conditions(told[0]))
     here.queue.submit()
     return found
+
+
+def rehearse(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str) -> list[Rehearsal]:
+    """What a build of the scan by each builder of the file would meet. Raises `SpecError`, `Conflict`."""
+    with here.database.read() as session:
+        _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
+    specs = here.rooms.specs(text, file_name)
+    _built_from(scan, job)
+    return _rehearse(here, scan_id, specs)
+
+
+def _built_from(scan: Scan, job: Job) -> None:
+    if job.state != State.DONE:
+        raise Conflict(f"'{scan.name}' cannot be built: it is {job.state}", hint=f"forgelet job show {job.id}")
+
+
+def _rehearse(here: Service, scan_id: int, specs: Sequence[BuilderSpec]) -> list[Rehearsal]:
+    from scanner.report import Report
+
+    return here.rooms.platform("openstack").rehearse(Report(here.folders.scan(scan_id)), specs, here.folders.cache)
+
+
+def _rehearsed(here: Service, scan_id: int, specs: Sequence[BuilderSpec], file_name: str) -> list[Rehearsal]:
+    """As `_rehearse`. Raises `Blocked`, `SpecError`, `Unreachable` when one of them is blocked."""
+    from builders.rehearsal import refuse
+
+    told = _rehearse(here, scan_id, specs)
+    refuse(told, file_name)
+    return told
+
+
+def conditions(rehearsal: Rehearsal) -> list[str]:
+    """What the build goes ahead with all the same, one line each."""
+    from builders.rehearsal import Weight
+
+    return [point.problem for point in rehearsal.of(Weight.CONDITION)]
 
 
 def _specs(here: Service, scan_id: int, file_name: str, text: str, *, scanned: bool) -> list[BuilderSpec]:
     """The builders of the file. Raises `SpecError`, which names what does not fit the scan along with what is wrong in itself."""
     from builders.errors import SpecError
     from builders.spec import refused
-    from scanner.report import Report
 
     try:
         return here.rooms.specs(text, file_name)
     except SpecError as wrong:
         try:
             if scanned and wrong.specs:
-                here.rooms.platform("openstack").check(Report(here.folders.scan(scan_id)), list(wrong.specs), file_name)
+                _rehearsed(here, scan_id, wrong.specs, file_name)
         except UserError as more:
             raise refused(file_name, [*wrong.problems, *more.problems]) from wrong
         raise
 
 
-def _check(here: Service, scan_id: int, specs: list[BuilderSpec], file_name: str) -> None:
-    from scanner.report import Report
-
-    report = Report(here.folders.scan(scan_id))
-    problems: list[str] = []
-    for kind in dict.fromkeys(spec.type for spec in specs):
-        try:
-            here.rooms.platform(kind).check(report, [spec for spec in specs if spec.type == kind], file_name)
-        except UserError as error:
-            problems += error.problems or (error.message,)
-            wrong = error
-    if problems:
-        raise type(wrong)(wrong.message, hint=wrong.hint, problems=problems)
-
-
-def add(session: Session, user: User, source: Source, spec: BuilderSpec, profile: dict[str, Any], *, simulated: bool = False) -> Found:
-    """A new image of `source` and its queued job, in the caller's transaction."""
+def add(session: Session, user: User, source: Source, spec: BuilderSpec, profile: dict[str, Any], *, simulated: bool = False, conditions: Sequence[str] = ()) -> Found:
+    """A new image of `source` and its queued job, in the caller's transaction; `conditions`: what its rehearsal said."""
     assert user.id is not None
     asked = dataclasses.asdict(spec)
     scanned = isinstance(source, Scan)
@@ -245,7 +265,7 @@ def add(session: Session, user: User, source: Source, spec: BuilderSpec, profile
     session.add(image)
     session.flush()
     job.subject = image_uri(user, source, image)
-    job.arguments = {"image": image.id, kind: source.id, "spec": asked, **({"simulated": True} if simulated else {})}
+    job.arguments = {"image": image.id, kind: source.id, "spec": asked, **({"simulated": True} if simulated else {}), "conditions": list(conditions)}
     return image, source, job
 
 

@@ -1,4 +1,4 @@
-"""POST of a builder file: one image per builder, all of them checked before any is started."""
+"""POST of a builder file: one image per builder, all of them rehearsed before any is started; or the rehearsal alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from emulator.resources.images import service as images
 from emulator.service import TheOwner, TheService
-from emulator.wire.answer import collection
+from emulator.wire.answer import collection, our_collection
 
 router = APIRouter(prefix="/users/{uid}/scannedinstances/{siid}/scans/{sid}")
 
@@ -26,3 +26,10 @@ def create(siid: int, sid: int, asked: BuildRequest, here: TheService, owner: Th
     """images, queued in the order of the file."""
     made = images.begin(here, owner, siid, sid, asked.fileName, asked.text)
     return collection("images", "image", [images.tell(here.folders, owner, found) for found in made], 201)
+
+
+@router.post("/rehearsals")
+def rehearse(siid: int, sid: int, asked: BuildRequest, here: TheService, owner: TheOwner) -> Response:
+    """What each builder of the file would meet (`builders.rehearsal.Rehearsal`); nothing is started."""
+    told = images.rehearse(here, owner, siid, sid, asked.fileName, asked.text)
+    return our_collection("rehearsals", "rehearsal", [one.model_dump(mode="json") for one in told])

@@ -95,11 +95,45 @@ def test_the_network_is_dhcp_on_wired_interfaces_enabled_by_systemds_own_links(r
     assert str((root / "etc/resolv.conf").readlink()) == "../run/systemd/resolve/stub-resolv.conf"
 
 
-@pytest.mark.parametrize("manager", ["ifupdown", "network-manager", "netplan.io"])
-def test_where_the_source_has_a_network_manager_nothing_of_the_network_is_touched(root: Path, manager: str) -> None:
-    make(root, plan_of(planned(manager)))
+@pytest.mark.parametrize(("manager", "network"), [("network-manager", "dhcp"), ("ifupdown", "keep"), ("netplan.io", "keep")])
+def test_where_a_manager_of_the_source_keeps_the_network_nothing_of_it_is_touched(root: Path, manager: str, network: str) -> None:
+    make(root, plan_of(planned(manager)).model_copy(update={"network": network}))
     assert not (root / "etc/systemd").exists()
     assert not os.path.lexists(root / "etc/resolv.conf")
+
+
+@pytest.mark.parametrize("manager", ["ifupdown", "netplan.io"])
+def test_where_the_managers_files_are_translated_the_machine_takes_dhcp(root: Path, manager: str) -> None:
+    make(root, plan_of(planned(manager)))
+    assert "DHCP=yes" in (root / "etc/systemd/network/90-forgelet-dhcp.network").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "network", "replaced"),
+    [
+        ("nameserver 192.0.2.1\n", "dhcp", True),
+        ("search a.test\nnameserver 192.0.2.1\n", "dhcp", True),
+        ("nameserver 192.0.2.1\n", "keep", False),
+        ("nameserver 127.0.0.53\nnameserver 192.0.2.1\n", "dhcp", False),
+        ("nameserver ::1\n", "dhcp", False),
+        ("# nobody\n", "dhcp", False),
+    ],
+)
+def test_a_resolver_of_the_old_network_is_not_asked_any_more(root: Path, text: str, network: str, replaced: bool) -> None:
+    (root / "etc/resolv.conf").write_text(text)
+    make(root, PLAN.model_copy(update={"network": network}), given=["/etc/resolv.conf"])
+    assert (root / "etc/resolv.conf").is_symlink() is replaced
+
+
+def test_a_release_without_a_resolver_package_has_the_resolver_enabled(root: Path) -> None:
+    make(root, PLAN.model_copy(update={"codename": "bullseye"}))
+    assert (root / "etc/systemd/system/multi-user.target.wants/systemd-resolved.service").is_symlink()
+    assert not any("resolve" in path for path in NETWORK_LINKS)
+
+
+def test_lines_that_somebody_added_to_a_containers_hosts_are_kept(root: Path) -> None:
+    make(root, PLAN.model_copy(update={"hosts": ["192.0.2.9 db.test db"]}))
+    assert (root / "etc/hosts").read_text().splitlines()[-1] == "192.0.2.9 db.test db"
 
 
 def test_a_link_that_the_source_brought_itself_stays(root: Path) -> None:

@@ -40,7 +40,7 @@ FOREIGN = {"tool", "libtool"}
         ("/tmp", "directory", "excluded", None, None),
         ("/boot/vmlinuz-6.1", "file", "unmanaged", None, None),
         ("/etc/machine-id", "file", "unmanaged", None, None),
-        ("/etc/fstab", "file", "unmanaged", None, None),
+        ("/etc/fstab", "file", "unmanaged", None, "overlay"),
         ("/etc/shadow", "file", "unmanaged", None, "overlay"),
         ("/var/lib/dpkg/status", "file", "unmanaged", None, "foreign"),
         ("/var/lib/dpkg/info/tool.list", "file", "unmanaged", None, "foreign"),

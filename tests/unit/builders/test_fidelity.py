@@ -6,7 +6,9 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from builders.capture import pick
 from builders.explain import Explainer, canonical, listed_by, rules
 from builders.fidelity import Comparison, Copy, compare
 from scanner.progress import Silent
-from scanner.report import FileEntry, Report, State
+from scanner.report import FileEntry, Package, Report, Service, State
 from scanner.scan import scan
 
 from .conftest import Machine, WriteReport, entry, head_of
@@ -370,3 +372,75 @@ def test_states_and_owners_are_no_difference(write_report: WriteReport, tmp_path
     ours = [entry("/", "directory"), entry("/srv/x", state=State.MANAGED, package="nginx"), entry("/srv/y", state=State.MISSING)]
     theirs = [entry("/", "directory"), FileEntry("/srv/x", "file", State.UNMANAGED, "other", mode="0644", mtime=10**18)]
     assert judged(write_report(ours, head=head_of()), Copy(write_report(theirs), tmp_path, set())).differences == []
+
+
+TABLE = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("written", "changes", "rule"),
+    [
+        ({"/etc/fstab": TABLE}, {"sha256": TABLE, "size": 3}, "translated"),
+        ({"/etc/fstab": "b" * 64}, {"sha256": TABLE, "size": 3}, None),
+        ({}, {"sha256": TABLE}, None),
+        ({"/etc/fstab": TABLE}, {"sha256": TABLE, "mode": "0600"}, None),
+        ({"/etc/fstab": TABLE}, {"sha256": TABLE, "mtime": 7}, None),
+        ({"/etc/other": TABLE}, {"sha256": TABLE}, None),
+    ],
+    ids=["as-written", "other-contents", "nothing-written", "mode", "time", "other-path"],
+)
+def test_translated_configuration_is_explained_only_as_the_build_wrote_it(
+    write_report: WriteReport, tmp_path: Path, written: dict[str, str], changes: dict[str, Any], rule: str | None
+) -> None:
+    ours = entry("/etc/fstab", state="unmanaged", sha256="0" * 64)
+    found = judged(write_report([ours]), Copy(write_report([replace(ours, **changes)]), tmp_path, set(), translated=written))
+    assert [one.rule for one in found.differences] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("installed", "rules"),
+    [("2.5", {"old:amd64": "nearest-version", "/usr/bin/old": "nearest-version", "/usr/lib/old.1": "nearest-version", "/usr/lib/old.2": "nearest-version"}), ("2.6", {"old:amd64": None})],
+)
+def test_another_version_is_explained_with_its_files_where_the_build_says_so(
+    write_report: WriteReport, tmp_path: Path, installed: str, rules: dict[str, str | None]
+) -> None:
+    ours = [entry("/usr/bin/old", package="old", sha256="0" * 64), entry("/usr/lib/old.1", package="old"), entry("/usr/bin/mine", state="unmanaged", sha256="0" * 64)]
+    theirs = [entry("/usr/bin/old", package="old", sha256="1" * 64), entry("/usr/lib/old.2", package="old"), entry("/usr/bin/mine", state="unmanaged", sha256="1" * 64)]
+    left = write_report(ours, packages=[Package(name="old", version="2.1", arch="amd64")])
+    right = write_report(theirs, packages=[Package(name="old", version=installed, arch="amd64")])
+    found = {one.item: one.rule for one in judged(left, Copy(right, tmp_path, set(), nearest={"old": "2.5"})).differences}
+    assert {item: found[item] for item in rules} == rules
+    assert found["/usr/bin/mine"] is None
+
+
+def test_what_another_version_does_not_do_is_unexplained(write_report: WriteReport, tmp_path: Path) -> None:
+    ours = [entry("/usr/bin/old", package="old"), entry("/usr/bin/sold", package="sold")]
+    theirs = [entry("/usr/bin/old", package="old", uid=4242), entry("/usr/bin/sold", package="sold", mode="4755")]
+    held = [Package(name="old", version="2.1", arch="amd64", hold=hold) for hold in (True, False)]
+    found = judged(write_report(ours, packages=held[:1]), Copy(write_report(theirs, packages=held[1:]), tmp_path, set(), nearest={"old": "2.5"}))
+    assert [one.rule for one in found.differences] == [None, None, None]
+
+
+NETWORKD = "systemd-networkd.service"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "rule"),
+    [
+        (("disabled", []), ("enabled", ["multi-user.target"]), "network"),
+        (("disabled", []), ("enabled", ["multi-user.target", "graphical.target"]), None),
+        (("masked", []), ("enabled", ["multi-user.target"]), None),
+        (("enabled", ["graphical.target"]), ("enabled", ["multi-user.target"]), None),
+        (("enabled", ["multi-user.target"]), ("disabled", []), None),
+        (("disabled", []), ("enabled", []), None),
+    ],
+)
+def test_a_unit_of_the_sources_that_the_copy_starts_is_explained_by_the_rule_of_its_links(
+    write_report: WriteReport, tmp_path: Path, left: tuple[str, list[str]], right: tuple[str, list[str]], rule: str | None
+) -> None:
+    units = [Service(name=NETWORKD, state=state, wanted_by=wanted, path="/usr/lib/systemd/system/x") for state, wanted in (left, right)]
+    found = judged(write_report(services=units[:1]), Copy(write_report(services=units[1:]), tmp_path, set()))
+    assert [one.rule for one in found.differences] == [rule]
+    other = [unit.model_copy(update={"name": "ssh.service"}) for unit in units]
+    found = judged(write_report(services=other[:1]), Copy(write_report(services=other[1:]), tmp_path, set()))
+    assert [one.rule for one in found.differences] == [None]

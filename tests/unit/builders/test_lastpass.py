@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import stat
 import subprocess
@@ -350,3 +351,34 @@ def test_the_tree_is_walked_in_order_and_never_through_a_link(tmp_path: Path) ->
     (tmp_path / "root/a/up").symlink_to("..")
     (tmp_path / "root/a/b/file").touch()
     assert list(tree(tmp_path / "root")) == ["/", "/a", "/a/b", "/a/b/file", "/a/up", "/a-b", "/c"]
+
+
+def test_the_sources_file_systems_come_in_the_new_disks_terms_with_their_own_time(source: Machine, base: Machine, run_pass: Callable[..., Outcome]) -> None:
+    source.file("/etc/fstab", b"UUID=1 / ext4 defaults 0 1\ntmpfs /srv/t tmpfs size=1m 0 0\n", 0o640)
+    os.utime(source.at("/etc/fstab"), ns=(5, 1_700_000_000_123_456_789))
+    outcome = run_pass(overlay_scan(source), base, "cloud")
+    told = [line for line in base.at("/etc/fstab").read_text().splitlines() if not line.startswith("#")]
+    assert told == ["LABEL=x / ext4", "tmpfs /srv/t tmpfs size=1m 0 0"]
+    info = base.at("/etc/fstab").stat()
+    assert (stat.S_IMODE(info.st_mode), info.st_mtime_ns) == (0o640, 1_700_000_000_123_456_789)
+    assert outcome.translated == {"/etc/fstab": hashlib.sha256(base.at("/etc/fstab").read_bytes()).hexdigest()}
+
+
+def test_what_another_version_of_a_package_brings_stays_as_it_brought_it(make_machine: Callable[[str], Machine], tmp_path: Path) -> None:
+    def machine(name: str, minor: str) -> Machine:
+        made = make_machine(name)
+        made.file("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
+        made.file("/etc/group", b"root:x:0:\n")
+        made.file("/var/log/dpkg.log", b"")
+        made.at("/var/lib/apt").mkdir(parents=True)
+        made.package("libold", {f"/usr/lib/libold.so.1.{minor}": minor.encode()}, listed=["/usr/lib/libold.so.1"])
+        made.at("/usr/lib/libold.so.1").symlink_to(f"libold.so.1.{minor}")
+        return made
+
+    source, base = machine("old", "2"), machine("new", "3")
+    plan = plan_of(planned("libold").model_copy(update={"nearest": "2"}), additions=[])
+    (tmp_path / "plan.json").write_text(plan.model_dump_json())
+    (tmp_path / "dpkg.log").write_text("")
+    apply(Job(str(base.root), str(overlay_scan(source).folder), str(tmp_path / "plan.json"), str(tmp_path / "dpkg.log"), []))
+    assert base.at("/usr/lib/libold.so.1.3").read_bytes() == b"3"
+    assert str(base.at("/usr/lib/libold.so.1").readlink()) == "libold.so.1.3"

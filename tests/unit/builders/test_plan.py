@@ -3,67 +3,24 @@
 from __future__ import annotations
 
 import configparser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builders import plan as plans
+from builders.additions import ADDED
 from builders.archive import PackageId
-from builders.errors import SpecError
-from builders.plan import ADDED, Verdict, check, command_unit, make_plan, needed_mib, supported, system_accounts
+from builders.plan import Verdict, command_unit, make_plan, supported, system_accounts
 from builders.spec import BuilderSpec
 from scanner.errors import UserError
-from scanner.report import Container, Group, Package, Service, System, User
+from scanner.report import Container, FileEntry, Group, Package, Service, System, User
 
 from .conftest import WriteReport, entry, head_of
-
-MIB = 2**20
-
-
-def test_an_empty_system_needs_what_is_added_and_a_reserve(write_report: WriteReport) -> None:
-    least = needed_mib(write_report())
-    assert plans.ADDED_MIB + plans.RESERVE_MIB < least < (plans.ADDED_MIB + plans.RESERVE_MIB) * 1.1
-
-
-@pytest.mark.parametrize(
-    ("rows", "mib"),
-    [
-        ([entry("/a", size=100 * MIB)], 100),
-        ([entry("/a", size=100 * MIB, hardlink="/a"), entry("/b", size=100 * MIB, hardlink="/a"), entry("/c", size=100 * MIB, hardlink="/a")], 100),
-        ([entry("/a", size=9000 * MIB, extents=[[0, 60 * MIB], [8000 * MIB, 40 * MIB]])], 100),
-        ([entry("/a", size=9000 * MIB, extents=[])], 0),
-        ([entry("/a", size=100 * MIB, state="missing")], 0),
-        ([entry("/a", size=100 * MIB, state="excluded")], 0),
-        ([entry(f"/{number:05}", size=1) for number in range(25600)], 100 + 25600 * 256 / MIB),
-        ([entry(f"/{number:05}", "directory") for number in range(25600)], 100 + 25600 * 256 / MIB),
-        ([entry(f"/{number:05}", "symlink", size=30) for number in range(25600)], 25600 * 256 / MIB),
-    ],
-    ids=["plain", "hardlinks-once", "sparse-by-data", "all-hole", "missing", "excluded", "small-files-by-block", "folders-by-block", "links-by-inode"],
-)
-def test_the_needed_size_counts_what_lands_on_the_disk(write_report: WriteReport, rows: list[object], mib: float) -> None:
-    more = needed_mib(write_report(rows)) - needed_mib(write_report())
-    assert mib - 2 <= more <= mib * 1.06 + 2
 
 
 def spec(disk_size: int, line: int) -> BuilderSpec:
     return BuilderSpec("openstack", disk_size, 1024, line=line)
-
-
-def test_every_disk_that_is_too_small_is_named_with_its_line_and_the_size_that_would_do(write_report: WriteReport) -> None:
-    report = write_report([entry("/a", size=500 * MIB)])
-    least = needed_mib(report)
-    with pytest.raises(SpecError) as caught:
-        check(report, [spec(100, 6), spec(least, 12), spec(least - 1, 18)], "b.yml")
-    assert caught.value.problems == (
-        f"line 6, builders[0].installation.diskSize: 100 MiB is too small for the contents; {least} would do",
-        f"line 18, builders[2].installation.diskSize: {least - 1} MiB is too small for the contents; {least} would do",
-    )
-    assert str(least) in caught.value.hint
-
-
-def test_the_size_that_would_do_does(write_report: WriteReport) -> None:
-    report = write_report([entry("/a", size=500 * MIB)])
-    check(report, [spec(needed_mib(report), 1)], "b.yml")
 
 
 @pytest.mark.parametrize(
@@ -75,12 +32,10 @@ def test_the_size_that_would_do_does(write_report: WriteReport) -> None:
         (System(), "unknown"),
     ],
 )
-def test_systems_that_cannot_be_built_are_refused_by_name(write_report: WriteReport, system: System, said: str) -> None:
+def test_systems_that_cannot_be_built_are_refused_by_name(system: System, said: str) -> None:
     head = head_of(system=system)
     with pytest.raises(UserError, match=said):
         supported(head)
-    with pytest.raises(UserError, match=said):
-        check(write_report(head=head), [spec(9999, 1)], "b.yml")
 
 
 def test_debian_on_amd64_is_supported() -> None:
@@ -212,10 +167,30 @@ PACKAGES = [
 ]
 
 
+OFFERED = {
+    PackageId("nginx", "amd64", "1.22"),
+    PackageId("dbus", "amd64", "1.14"),
+    PackageId("older", "amd64", "1.9"),
+    PackageId("older", "amd64", "2.5"),
+    PackageId("older", "amd64", "3.0"),
+    PackageId("newer", "amd64", "1.0"),
+    PackageId("newer", "amd64", "1:0.1~rc1"),
+}
+
+
+class FakeArchive:
+    def refresh(self) -> None:
+        pass
+
+    def offers(self) -> set[PackageId]:
+        return OFFERED
+
+
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No repository offers `local`; no archive is asked."""
-    monkeypatch.setattr(plans, "foreign", lambda head, cache: {PackageId("local", "all", "1.0")})
+    """No repository offers `local`, which the scan brought whole; no archive is asked."""
+    monkeypatch.setattr(plans, "archive_of", lambda head, cache: FakeArchive())
+    monkeypatch.setattr(plans, "captured", lambda scan: {"local"})
 
 
 @pytest.mark.usefixtures("offline")
@@ -223,6 +198,41 @@ def test_every_installed_package_has_a_verdict(write_report: WriteReport, tmp_pa
     plan = make_plan(write_report(packages=PACKAGES), spec(2000, 1), tmp_path)
     assert {p.name: p.verdict for p in plan.packages} == {"nginx": Verdict.ARCHIVE, "local": Verdict.REPACK, "dbus": Verdict.ARCHIVE}
     assert {p.name: (p.hold, p.auto) for p in plan.packages} == {"nginx": (True, False), "local": (False, True), "dbus": (False, False)}
+
+
+GONE = [Package(name=name, version=version, arch="amd64") for name, version in (("older", "2.1"), ("newer", "9:1"), ("nowhere", "1"))]
+
+
+@pytest.mark.usefixtures("offline")
+def test_exactly_what_cannot_be_had_exactly_is_absent(write_report: WriteReport, tmp_path: Path) -> None:
+    plan = make_plan(write_report(packages=[*PACKAGES, *GONE]), spec(2000, 1), tmp_path)
+    assert {p.name for p in plan.packages if p.verdict is Verdict.ABSENT} == {"older", "newer", "nowhere"}
+    assert plan.substitutes == []
+    assert not plan.lenient
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_nearest_version_is_the_next_one_and_else_the_last_one(write_report: WriteReport, tmp_path: Path) -> None:
+    plan = make_plan(write_report(packages=[*PACKAGES, *GONE]), replace(spec(2000, 1), packages="nearest"), tmp_path)
+    assert {p.name: (p.verdict, p.version, p.nearest) for p in plan.packages if p.name in ("older", "newer", "nowhere")} == {
+        "older": (Verdict.NEAREST, "2.1", "2.5"),
+        "newer": (Verdict.NEAREST, "9:1", "1:0.1~rc1"),
+        "nowhere": (Verdict.ABSENT, "1", ""),
+    }
+    assert {p.name: p.id.version for p in plan.packages if p.name in ("older", "nginx")} == {"older": "2.5", "nginx": "1.22"}
+    assert [(one.item, "2.1" in one.reason) for one in plan.substitutes] == [("older=2.5", True), ("newer=1:0.1~rc1", False)]
+    assert plan.not_brought == {"packages": 1}
+
+
+@pytest.mark.usefixtures("offline")
+def test_replicating_takes_nothing_from_a_repository(write_report: WriteReport, tmp_path: Path) -> None:
+    plan = make_plan(write_report(packages=PACKAGES), replace(spec(2000, 1), strategy="replicate"), tmp_path)
+    assert {p.name: p.verdict for p in plan.packages} == {"nginx": Verdict.ABSENT, "local": Verdict.REPACK, "dbus": Verdict.ABSENT}
+
+
+@pytest.mark.parametrize(("rows", "merged"), [([entry("/bin", "symlink", target="usr/bin")], True), ([entry("/bin", "directory")], False), ([], True)])
+def test_the_layout_of_usr_is_the_sources(write_report: WriteReport, rows: list[FileEntry], merged: bool) -> None:
+    assert plans.merged_usr(write_report(rows)) is merged
 
 
 @pytest.mark.usefixtures("offline")
@@ -237,7 +247,6 @@ def test_a_simple_scan_says_what_it_could_not_bring(write_report: WriteReport, t
         entry("/tmp", "directory", state="excluded"),
     ]
     plan = make_plan(write_report(rows, packages=PACKAGES, overlay=False), spec(2000, 1), tmp_path)
-    assert {p.name: p.verdict for p in plan.packages}["local"] == Verdict.ABSENT
     assert plan.not_brought == {"no overlay": 4}
     assert make_plan(write_report(rows, packages=PACKAGES), spec(2000, 1), tmp_path).not_brought == {}
 

@@ -20,8 +20,8 @@ KEY = "/srv/tls/site.key"
 
 def test_what_was_redacted_is_counted_as_not_brought(write_report: WriteReport) -> None:
     report = write_report([entry(KEY, state="unmanaged")], redacted=[Redacted(path=KEY, secret="private key")])
-    assert plan._not_brought(report) == {"redacted": 1}
-    assert plan._not_brought(write_report([entry(KEY, state="unmanaged")])) == {}
+    assert plan._not_brought(report, []) == {"redacted": 1}
+    assert plan._not_brought(write_report([entry(KEY, state="unmanaged")]), []) == {}
 
 
 @pytest.fixture

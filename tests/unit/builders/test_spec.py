@@ -101,3 +101,21 @@ def test_what_could_be_read_of_a_wrong_file_is_kept_for_the_checks_that_follow()
     with pytest.raises(SpecError) as caught:
         parse(SEED + "- {type: nonsense, hardwareSettings: {memory: 512}, installation: {diskSize: 300}}\n", "b.yml")
     assert [spec.disk_size for spec in caught.value.specs] == [2000, 300]
+
+
+def test_policies_are_read_and_the_first_word_holds_unless_one_is_given() -> None:
+    (plain,) = parse(SEED, "b.yml")
+    assert (plain.packages, plain.strategy, plain.network) == ("exact", "packages", "dhcp")
+    (told,) = parse(SEED + "  packages: nearest\n  strategy: replicate\n  network: keep\n", "b.yml")
+    assert (told.packages, told.strategy, told.network) == ("nearest", "replicate", "keep")
+    assert told.publishing == plain.publishing
+
+
+def test_a_policy_that_there_is_not_is_named_with_line_key_and_those_that_there_are() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse(SEED + "  packages: newest\n  strategy: [replicate]\n  network: 3\n", "b.yml")
+    assert caught.value.problems == (
+        "line 12, builders[0].packages: must be exact or nearest, not 'newest'",
+        "line 13, builders[0].strategy: must be packages or replicate, not list",
+        "line 14, builders[0].network: must be dhcp or keep, not 3",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from support.tinydisk import raw_disk
 
 from builders.clouds.base import Account
 from builders.clouds.fake import FakeCloud
-from builders.errors import SpecError
 from builders.image import Fidelity, Image, ImageFile, Scope
+from builders.rehearsal import Point, Rehearsal, Weight, point
 from builders.search import Offered
 from builders.spec import BuilderSpec, parse
+from builders.template import Template
 from emulator.app import make_app, make_service
 from emulator.control.capabilities import Capabilities
 from emulator.jobs import clouds
@@ -63,10 +64,19 @@ class FakeTarget:
 class FakePlatform:
     """Refuses disks below 100 MiB."""
 
-    def check(self, report: Report, specs: list[BuilderSpec], name: str) -> None:
-        problems = [f"line 6, builders[{i}].installation.diskSize: {s.disk_size} is too small" for i, s in enumerate(specs) if s.disk_size < 100]
-        if problems:
-            raise SpecError(f"{name} is wrong", hint="make the disk larger", problems=problems)
+    def rehearse(self, report: Report, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
+        return [Rehearsal(builder=number, type=spec.type, points=list(_points(number, spec))) for number, spec in enumerate(specs)]
+
+
+def _points(number: int, spec: BuilderSpec) -> Iterator[Point]:
+    yield point("interface-names", Weight.CONDITION, "the network is translated", ["eth0"])
+    if spec.disk_size < 100:
+        place = f"line 6, builders[{number}].installation.diskSize"
+        yield point("disk-too-small", Weight.BLOCKS, f"{spec.disk_size} is too small", next="make the disk larger", place=place)
+    if spec.memory == 666:
+        yield point("no-kernel", Weight.BLOCKS, "there is no kernel in reach")
+    if spec.memory == 667:
+        yield point("mirror-unreachable", Weight.BLOCKS, "the mirror does not answer", next="start it")
 
 
 class FakeRooms:
@@ -84,6 +94,9 @@ class FakeRooms:
 
     def platform(self, kind: str) -> Any:
         return FakePlatform()
+
+    def rehearse_template(self, template: Template, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
+        return FakePlatform().rehearse(None, specs, cache)  # type: ignore[arg-type]
 
     def packages(self, codename: str, arch: str, pattern: str, cache: Path) -> list[Offered]:
         moment = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from .conftest import BUILDER
+
 TWO = """---
 builders:
 - type: openstack
@@ -180,3 +184,38 @@ def test_the_download_opens_with_its_secret_and_with_nothing_else(drive: Any) ->
     for wrong in (uri[:-1], uri.replace("/1/", "/2/"), f"/api/downloads/1/{'x' * 32}"):
         drive.error(drive.http.get(wrong), 404)
     assert drive.http.get("/api/users/root/images/1/download").status_code == 401
+
+
+def test_a_build_goes_ahead_under_conditions_and_says_them(drive: Any) -> None:
+    assert drive.image()["conditions"] == ["interface-names: the network is translated"]
+
+
+@pytest.mark.parametrize(("memory", "status", "code", "said"), [(666, 400, "blocked", "no kernel in reach"), (667, 503, "unreachable", "does not answer")])
+def test_a_build_that_the_rehearsal_blocks_is_refused_before_a_job_starts(drive: Any, memory: int, status: int, code: str, said: str) -> None:
+    scan = drive.scan(overlay=True)
+    before = drive.http.get("/_forgelet/jobs").json()
+    told = drive.error(drive.build(scan, BUILDER.replace("1024", str(memory))), status)
+    assert told["code"] == code
+    assert said in json.dumps(told)
+    assert drive.http.get("/_forgelet/jobs").json() == before
+    assert drive.http.get("/api/users/root/images").json() == {"images": {"image": []}}
+
+
+def test_a_rehearsal_answers_each_builder_and_starts_nothing(drive: Any) -> None:
+    scan = drive.scan(overlay=True)
+    before = drive.http.get("/_forgelet/jobs").json()
+    more = BUILDER + "- {type: openstack, hardwareSettings: {memory: 666}, installation: {diskSize: 3000}}\n"
+    answer = drive.http.post(f"/api/{scan['uri']}/rehearsals", json={"fileName": "b.yml", "text": more})
+    assert answer.status_code == 200
+    told = answer.json()["rehearsals"]["rehearsal"]
+    assert [one["verdict"] for one in told] == ["ready with conditions", "blocked"]
+    assert told[0]["points"][0]["evidence"] == ["eth0"]
+    assert drive.http.get("/_forgelet/jobs").json() == before
+
+
+def test_a_rehearsal_of_a_wrong_file_or_an_unfinished_scan_is_refused(drive: Any, tasks: Any) -> None:
+    scan = drive.scan(overlay=True)
+    drive.error(drive.http.post(f"/api/{scan['uri']}/rehearsals", json={"fileName": "b.yml", "text": "builders: ["}), 400)
+    tasks.gate.clear()
+    other = drive.http.post("/api/users/root/scannedinstances", json={"name": "two", "target": "docker:web"}).json()
+    drive.error(drive.http.post(f"/api/{other['uri']}/rehearsals", json={"fileName": "b.yml", "text": BUILDER}), 409)

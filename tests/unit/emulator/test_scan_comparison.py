@@ -104,7 +104,8 @@ def explanation(drive: Any, scan: dict[str, Any], path: str) -> Any:
         (row("/srv/a", type="socket"), {}, "nothing"),
         (row("/srv/a"), {"redacted": [Redacted(path="/srv/a", secret="private key")]}, "supply"),
         (row("/srv/a", state="excluded", reason="user"), {}, "nothing"),
-        (row("/etc/fstab"), {}, "keep-own"),
+        (row("/etc/fstab"), {}, "translate"),
+        (row("/etc/machine-id"), {}, "keep-own"),
     ],
 )
 def test_an_explanation_says_what_a_build_would_do(drive: Any, rewrite: Any, entry: FileEntry, head: dict[str, Any], action: str) -> None:

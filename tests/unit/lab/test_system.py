@@ -27,7 +27,7 @@ def test_every_recipe_is_whole(name: str) -> None:
 def test_an_unknown_one_is_refused_with_one_that_there_is() -> None:
     with pytest.raises(NotFound) as raised:
         find_system("../debian12-web")
-    assert "debian12-web" in raised.value.hint
+    assert raised.value.hint.rpartition(" ")[2] in system_names()
 
 
 def test_the_digest_changes_with_any_file_and_with_the_mirror(tmp_path: Path) -> None:

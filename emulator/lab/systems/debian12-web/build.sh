@@ -15,6 +15,23 @@ rm -r "$root/tmp/package" "$root/tmp/press-ledger.deb"
 inside apt-mark auto bc
 inside apt-mark hold nginx-light
 
+
+# What the package tools were told: a pin, a source of its own with its key, a diversion, an override, an alternative by hand.
+mkdir -p "$root/etc/apt/keyrings"
+cp "$root/usr/share/keyrings/debian-archive-keyring.gpg" "$root/etc/apt/keyrings/press.gpg"
+printf 'Enabled: no\nTypes: deb\nURIs: file:/srv/packages\nSuites: ./\nSigned-By: /etc/apt/keyrings/press.gpg\n' > "$root/etc/apt/sources.list.d/press.sources"
+printf 'Package: nginx*\nPin: release n=bookworm\nPin-Priority: 900\n' > "$root/etc/apt/preferences.d/press"
+inside dpkg-divert --quiet --local --rename --divert /usr/bin/bc.real --add /usr/bin/bc
+printf '#!/bin/sh\nexec /usr/bin/bc.real --quiet "$@"\n' > "$root/usr/bin/bc"
+chmod 0755 "$root/usr/bin/bc"
+inside dpkg-statoverride --update --add root staff 0750 /usr/bin/bc.real
+inside update-alternatives --quiet --install /usr/bin/ledger-page ledger-page /usr/bin/cat 20
+inside update-alternatives --quiet --install /usr/bin/ledger-page ledger-page /usr/bin/tail 10
+inside update-alternatives --quiet --set ledger-page /usr/bin/tail
+ln -sf /usr/share/zoneinfo/Europe/Copenhagen "$root/etc/localtime"
+echo Europe/Copenhagen > "$root/etc/timezone"
+printf 'XKBMODEL="pc105"\nXKBLAYOUT="dk"\n' > "$root/etc/default/keyboard"
+
 # A person with a home and a password ("forgelet"), in a group of the company and in one of Debian's.
 inside groupadd --gid 1600 press
 inside useradd --create-home --uid 1500 --user-group --groups press,staff --shell /bin/bash --comment 'Mira Holm,,,' \

@@ -9,6 +9,9 @@ setfattr -n user.origin -v 'press hall' /srv/ledger/2025/11.csv
 setfattr -n user.raw -v 0x00ff0a22 /home/mira/notes
 setcap cap_dac_read_search=ep /usr/local/bin/ledger-cat
 
+mknod /srv/ledger/clock c 10 135
+chown ledger:press /srv/ledger/clock
+
 # 64 MiB of which three blocks hold data: the first, one in the middle, the last.
 store=/srv/ledger/store.img
 truncate --size 64M "$store"

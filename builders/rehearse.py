@@ -1,0 +1,235 @@
+"""The rehearsal: what a build would meet, found out before anything is built. Nothing is written but apt's lists in the cache.
+
+Codes of points, in the order in which they are looked for:
+
+    distribution         a system of a kind that was never seen to be built                        blocks
+    architecture         nothing here builds for it                                                blocks
+    release              a release that builds were not proven for                                 condition
+    mirror-unreachable   the package lists cannot be had                                           blocks
+    package-unavailable  no repository offers the version: blocks, or is repacked, or replaced     by policy
+    packages-clash       the packages cannot be installed together, in apt's words                 blocks
+    no-kernel            neither the source nor a repository has a kernel, or a bootloader         blocks
+    disk-too-small       the contents do not fit; the size that would do                           blocks
+    interface-names      the new machine's interfaces have other names                             condition where a file names them
+    uid-clash            accounts of the source against those of added packages                    condition
+    file-systems         lines of fstab that name disks which the new machine does not have        condition
+    firmware             the source starts by EFI, the image by BIOS                               condition
+    simple-scan          contents outside packages were not captured                               condition
+    secrets-redacted     secrets that stayed on the source                                         condition
+    blind-spots          what the scan could not read                                              condition
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builders import dib
+from builders.accountclashes import clashes
+from builders.additions import BOOTS, has_kernel
+from builders.archive import Archive, PackageId
+from builders.bootable import OWN_MANAGERS, written
+from builders.errors import BuildFailed, Unresolved
+from builders.image import Addition
+from builders.plan import BuildPlan, Verdict, blocker, make_plan
+from builders.rehearsal import Disk, ImageBuilder, Point, Rehearsal, Weight, point
+from builders.size import size_of
+from builders.spec import BuilderSpec
+from scanner.agent.tree import printable
+from scanner.errors import Unreachable
+from scanner.report import Report, ScanReport, State
+
+PROVEN = frozenset({"bullseye", "bookworm", "trixie"})
+"""Debian releases whose images were built, booted and compared with their sources."""
+AGAIN = "scan again with --overlay: forgelet scan run --overlay"
+Planner = Callable[[BuilderSpec], BuildPlan]
+
+
+def rehearse(report: Report, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
+    """One rehearsal a builder. Raises `HostileInput` when the scan is damaged."""
+    return Rehearser(report, lambda spec: make_plan(report, spec, cache), cache).run(specs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """What apt says of the packages: everything that would be installed beyond the source's own, with index entries."""
+
+    added: dict[PackageId, dict[str, str]] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
+
+
+class Rehearser:
+    """Rehearses builders of one source; what they have in common is found out once."""
+
+    def __init__(self, report: Report | None, planner: Planner, cache: Path) -> None:
+        self.report = report
+        self.planner = planner
+        self.cache = cache
+        self._resolved: dict[tuple[object, ...], _Resolved] = {}
+        self._common: list[Point] | None = None
+
+    def run(self, specs: Sequence[BuilderSpec]) -> list[Rehearsal]:
+        return [self._one(number, spec) for number, spec in enumerate(specs)]
+
+    def _one(self, number: int, spec: BuilderSpec) -> Rehearsal:
+        why = blocker(self.report.head) if self.report else None
+        if why is not None:
+            code, what = why
+            return Rehearsal(builder=number, type=spec.type, points=[point(code, Weight.BLOCKS, what, next="forgelet scan list shows what was scanned")], proven=False)
+        try:
+            plan = self.planner(spec)
+        except Unresolved as error:
+            return Rehearsal(builder=number, type=spec.type, points=[_clash(error), *self._told(spec)])
+        except (BuildFailed, Unreachable) as error:
+            return Rehearsal(builder=number, type=spec.type, points=[point("mirror-unreachable", Weight.BLOCKS, error.message, next=error.hint), *self._told(spec)])
+        resolved = self._resolve(plan)
+        size = size_of(self.report, resolved.added.values())
+        disk = Disk(asked=spec.disk_size, used=size.used, least=size.least)
+        points = [*_release(plan), *_packages(plan), *resolved.points, *_room(number, spec, disk), *self._told(spec)]
+        return Rehearsal(
+            builder=number,
+            type=spec.type,
+            points=points,
+            packages={verdict.value: count for verdict in Verdict if (count := sum(1 for one in plan.packages if one.verdict is verdict))},
+            additions=_additions(plan, resolved),
+            disk=disk,
+            image_builder=ImageBuilder(elements=list(dib.ELEMENT_NAMES), arguments=dib.arguments("base"), environment=dib.settings(plan.codename, plan.arch)),
+        )
+
+    def _resolve(self, plan: BuildPlan) -> _Resolved:
+        wanted = [one.id for one in plan.packages if one.verdict in (Verdict.ARCHIVE, Verdict.NEAREST)]
+        names = [one.item for one in plan.additions]
+        key = (tuple(wanted), tuple(names), tuple(plan.wanted))
+        if key not in self._resolved:
+            self._resolved[key] = _ask(Archive(plan.codename, plan.arch, self.cache, plan.components), plan, wanted, names)
+        return self._resolved[key]
+
+    def _told(self, spec: BuilderSpec) -> list[Point]:
+        """What the report alone says."""
+        if self.report is None:
+            return []
+        head = self.report.head
+        if self._common is None:
+            self._common = [*_accounts(head), *_disks(head), *_firmware(head), *_simple(self.report), *_redacted(head), *_blind(head)]
+        return [*_interfaces(head, spec), *self._common]
+
+
+def _ask(archive: Archive, plan: BuildPlan, wanted: list[PackageId], names: list[str]) -> _Resolved:
+    offered = {one.name for one in archive.offers()}
+    present = {package.name for package in plan.packages if package.verdict is not Verdict.ABSENT}
+    lacking = [name for name in names if name in BOOTS and name not in offered]
+    points = [
+        point(
+            "no-kernel",
+            Weight.BLOCKS,
+            f"neither the source nor a repository in reach has {'a kernel' if name == BOOTS[0] else 'a bootloader'}",
+            [f"{name} is in none of the lists of {plan.codename}", f"kernels of the source: {'some' if has_kernel(present) else 'none'}"],
+            "make a mirror of the release reachable (FORGELET_DEBIAN_MIRROR)",
+        )
+        for name in lacking
+    ]
+    asked = {word.partition("=")[0].partition(":")[0] for word in plan.wanted}
+    try:
+        everything = archive.resolve(wanted, [*plan.wanted, *(name for name in names if name not in lacking and name not in asked)])
+    except Unresolved as error:
+        points.append(_clash(error))
+        return _Resolved(points=tuple(points))
+    theirs = {(package.name, package.arch) for package in plan.packages}
+    added = [one for one in everything if (one.name, one.arch) not in theirs]
+    return _Resolved(archive.stanzas(added) if added else {}, tuple(points))
+
+
+def _clash(error: Unresolved) -> Point:
+    first, *said = error.message.splitlines()
+    return point("packages-clash", Weight.BLOCKS, first.rstrip(":"), said, "forgelet scan packages --id ID shows the source's")
+
+
+def _additions(plan: BuildPlan, resolved: _Resolved) -> list[Addition]:
+    asked = {addition.item for addition in plan.additions}
+    pulled = [Addition(item=one.name, reason="needed by an added package") for one in sorted(resolved.added) if one.name not in asked]
+    return [*plan.additions, *plan.substitutes, *pulled, *written(plan)]
+
+
+def _release(plan: BuildPlan) -> Iterator[Point]:
+    if plan.codename not in PROVEN:
+        yield point("release", Weight.CONDITION, f"builds of Debian {plan.codename} were not proven", [f"proven: {', '.join(sorted(PROVEN))}"], "forgelet image verify, when it is built")
+
+
+def _packages(plan: BuildPlan) -> Iterator[Point]:
+    by = {verdict: [one for one in plan.packages if one.verdict is verdict] for verdict in Verdict}
+    if by[Verdict.REPACK]:
+        rows = [f"{one.name} {one.version}" for one in by[Verdict.REPACK]]
+        yield point("package-unavailable", Weight.CONDITION, f"{len(rows)} packages are packed again from the source's own files: no repository offers them", rows, "nothing: their maintainer scripts run in the build")
+    if by[Verdict.NEAREST]:
+        rows = [f"{one.name} {one.version}: {one.nearest}" for one in by[Verdict.NEAREST]]
+        yield point("package-unavailable", Weight.CONDITION, f"{len(rows)} packages come in the nearest version", rows, AGAIN)
+    if by[Verdict.ABSENT]:
+        rows = [f"{one.name} {one.version}" for one in by[Verdict.ABSENT]]
+        weight = Weight.CONDITION if plan.lenient else Weight.BLOCKS
+        what = f"{len(rows)} packages cannot be had: no repository offers {'any' if plan.lenient else 'this'} version, and the scan did not capture them: {', '.join(rows[:3])}{' …' if len(rows) > 3 else ''}"
+        yield point("package-unavailable", weight, what, rows, AGAIN if plan.lenient else f"{AGAIN}; or set `packages: nearest` in the builder file")
+
+
+def _room(number: int, spec: BuilderSpec, disk: Disk) -> Iterator[Point]:
+    if 0 < spec.disk_size < disk.least:
+        yield point(
+            "disk-too-small",
+            Weight.BLOCKS,
+            f"{spec.disk_size} MiB is too small for the contents; {disk.least} would do",
+            [f"{disk.used} MiB would be used"],
+            f"set diskSize to at least {disk.least}",
+            f"line {spec.line}, builders[{number}].installation.diskSize",
+        )
+
+
+def _interfaces(head: ScanReport, spec: BuilderSpec) -> Iterator[Point]:
+    rows = [row for row in head.configuration.connections if row.interface and row.interface != "lo" and not set("*?[") & set(row.interface)]
+    told = [f"{row.interface} ({', '.join(row.addresses) or ('DHCP' if row.dhcp else 'no address')}) in {row.file}" for row in rows if not row.file.startswith("/usr/")]
+    live = [name for name in head.network.get("interfaces", []) if name not in ("lo", "docker0") and not name.startswith(("veth", "br-"))]
+    names = {package.name for package in head.packages}
+    if told and spec.network == "keep":
+        yield point("interface-names", Weight.CONDITION, "files name interfaces; the new machine's are called by their slots (ens3, enp1s0), and the files stay as they are", told, "leave `network: keep` away for DHCP")
+    elif told and names & OWN_MANAGERS:
+        yield point("interface-names", Weight.CONDITION, f"files of {', '.join(sorted(names & OWN_MANAGERS))} name interfaces that the new machine does not have", told, "the manager takes DHCP for what no file names")
+    elif told:
+        yield point("interface-names", Weight.CONDITION, "the network is translated: DHCP on every wired interface, whatever it is called", told, "`network: keep` leaves the files as they are")
+    elif live:
+        yield point("interface-names", Weight.NOTE, "the new machine's interfaces are called by their slots (ens3, enp1s0); no file names the source's", live)
+
+
+def _accounts(head: ScanReport) -> Iterator[Point]:
+    if rows := list(clashes(head)):
+        yield point("uid-clash", Weight.CONDITION, "accounts of the source clash with those of added packages", rows, "nothing: the source's numbers win, and files of added packages move")
+
+
+def _disks(head: ScanReport) -> Iterator[Point]:
+    rows = [f"{row.source} at {row.path} ({row.type})" for row in head.configuration.file_systems if row.path != "/" and row.source.startswith(("UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "/dev/"))]
+    if rows:
+        yield point("file-systems", Weight.CONDITION, "fstab names disks that the new machine does not have: their contents come in one file system, the lines stay as comments", rows, "nothing, unless the machine needs swap or disks of its own")
+
+
+def _firmware(head: ScanReport) -> Iterator[Point]:
+    efi = [package.name for package in head.packages if package.name.startswith("grub-efi-amd64")]
+    if (head.system.machine and head.system.machine.firmware == "efi") or "grub-efi-amd64" in efi:
+        yield point("firmware", Weight.CONDITION, "the source starts by EFI, the image starts by BIOS", efi, "give the cloud's image the property hw_firmware_type=bios")
+
+
+def _simple(report: Report) -> Iterator[Point]:
+    if report.head.overlay:
+        return
+    changed = (State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED)
+    rows = [printable(entry.raw) for entry in report.files() if entry.state in changed]
+    yield point("simple-scan", Weight.CONDITION, f"the scan is a simple one: {len(rows)} paths outside packages cannot be brought, and every account is locked", rows, AGAIN)
+
+
+def _redacted(head: ScanReport) -> Iterator[Point]:
+    if head.redacted:
+        rows = [f"{one.path} ({one.secret})" for one in head.redacted]
+        yield point("secrets-redacted", Weight.CONDITION, f"{len(rows)} secrets stayed on the source", rows, "supply them when the machine starts, or scan again without --redact")
+
+
+def _blind(head: ScanReport) -> Iterator[Point]:
+    if head.blind_spots:
+        rows = [f"{one.path}: {one.reason}" for one in head.blind_spots]
+        yield point("blind-spots", Weight.CONDITION, f"the scan could not read {len(rows)} paths", rows, "scan again with the rights to read them")
