@@ -36,6 +36,7 @@ from builders.plan import BuildPlan, Verdict, blocker, make_plan
 from builders.rehearsal import Disk, ImageBuilder, Point, Rehearsal, Weight, point
 from builders.size import size_of
 from builders.spec import BuilderSpec
+from builders.unproven import ELEMENT, additions_of, family_of, image_builder
 from scanner.agent.tree import printable
 from scanner.errors import Unreachable
 from scanner.report import Report, ScanReport, State
@@ -74,9 +75,8 @@ class Rehearser:
 
     def _one(self, number: int, spec: BuilderSpec) -> Rehearsal:
         why = blocker(self.report.head) if self.report else None
-        if why is not None:
-            code, what = why
-            return Rehearsal(builder=number, type=spec.type, points=[point(code, Weight.BLOCKS, what, next="forgelet scan list shows what was scanned")], proven=False)
+        if self.report is not None and why is not None:
+            return _unproven(number, spec, self.report, *why)
         try:
             plan = self.planner(spec)
         except Unresolved as error:
@@ -113,6 +113,27 @@ class Rehearser:
         if self._common is None:
             self._common = [*_accounts(head), *_disks(head), *_firmware(head), *_simple(self.report), *_redacted(head), *_blind(head)]
         return [*_interfaces(head, spec), *self._common]
+
+
+def _unproven(number: int, spec: BuilderSpec, report: Report, code: str, what: str) -> Rehearsal:
+    """What can be said of a system that is not built here: how it would be, where diskimage-builder knows its kind."""
+    head, family = report.head, family_of(report.head)
+    if family is None or head.system.arch not in ("x86_64", ""):
+        return Rehearsal(builder=number, type=spec.type, points=[point(code, Weight.BLOCKS, what, next="forgelet scan list shows what was scanned")], proven=False)
+    count = sum(1 for package in head.packages if package.status == "installed")
+    evidence = [
+        f"{count} packages, their versions not held against any repository: none of this kind is in reach",
+        f"diskimage-builder's element {family.element} and the generated {ELEMENT} are below: checked for their form alone",
+    ]
+    return Rehearsal(
+        builder=number,
+        type=spec.type,
+        points=[point(code, Weight.BLOCKS, f"{what}; how it would be is shown, unproven", evidence, "forgelet scan rehearse -o json has the element's files")],
+        packages={"not checked": count},
+        additions=additions_of(head, family),
+        image_builder=image_builder(head, spec, family),
+        proven=False,
+    )
 
 
 def _ask(archive: Archive, plan: BuildPlan, wanted: list[PackageId], names: list[str]) -> _Resolved:
