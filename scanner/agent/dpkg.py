@@ -88,13 +88,15 @@ class Dpkg(Database):
 
     def _read(self, raw: bytes) -> None:
         auto = self._auto()
+        names = {name for name, _ in auto}
         diversions = self._diversions()
         present = frozenset(self._root.names(INFO))
         rows = [fields for fields in stanzas(raw) if "package" in fields and _status(fields)[2] != "not-installed"]
         twice = _co_installed(rows)
         for fields in rows:
             name, arch = printable(fields["package"]), printable(fields.get("architecture"))
-            self.packages.append(_package(fields, (name, arch) in auto))
+            # apt writes the machine's architecture where the package has "all".
+            self.packages.append(_package(fields, (name, arch) in auto or (arch == "all" and name in names)))
             if _status(fields)[2] not in GONE:
                 label = "%s:%s" % (name, arch) if name in twice else name
                 self._read_package(fields, label, _info_name(fields, present), diversions)

@@ -180,6 +180,14 @@ def test_packages_are_told_with_exact_version_marks_and_origin(machine):
     assert (helper.hold, helper.auto, helper.essential, helper.source) == (False, True, True, "helper")
 
 
+def test_a_package_for_all_architectures_is_marked_under_the_machines(machine):
+    for name in ("shared", "wanted"):
+        machine.package(name, arch="all")
+    machine.package("lib", info="lib:i386", arch="i386")
+    machine.file("/var/lib/apt/extended_states", b"".join(b"Package: %s\nArchitecture: amd64\nAuto-Installed: 1\n\n" % name for name in (b"shared", b"lib")))
+    assert {package.name: package.auto for package in machine.scan().head.packages} == {"shared": True, "wanted": False, "lib": False}
+
+
 @pytest.mark.parametrize("path", ["/tmp", "/proc"])
 def test_pseudo_and_temporary_trees_are_one_row_with_metadata(machine, path):
     machine.file(path + "/inside")
