@@ -102,15 +102,16 @@ class Archive:
                     found.add(fields["Package"])
         return sorted(found)
 
-    def resolve(self, wanted: Iterable[PackageId], extra: Iterable[str]) -> list[PackageId]:
+    def resolve(self, wanted: Iterable[PackageId], extra: Iterable[str], status: Path | None = None) -> list[PackageId]:
         """What installing exactly `wanted` and the packages named in `extra` brings in all, recommendations left out.
 
+        `status`: a dpkg status file of what is there already, and stays as it is (see `write_status`); nothing unless given.
         Raises `Unresolved` when the archive cannot satisfy it, in apt's own words.
         """
         # "--": names come from a scanned machine and are never options.
         names = [one.apt for one in wanted] + list(extra)
         try:
-            said = self._apt("apt-get", "-s", "install", "--no-install-recommends", "--allow-downgrades", "--", *names)
+            said = self._apt("apt-get", "-s", "install", "--no-install-recommends", "--allow-downgrades", "--", *names, status=status) if names else ""
         except CommandFailed as error:
             raise Unresolved(f"the packages cannot be installed together:\n{error.stderr.strip()[-2000:]}") from error
         rows = (_INST.match(line) for line in said.splitlines())
@@ -124,11 +125,11 @@ class Archive:
             found[PackageId(fields["Package"], fields["Architecture"], fields["Version"])] = fields
         return found
 
-    def fetch(self, packages: Iterable[PackageId]) -> None:
-        """Download what the pool lacks; apt checks each file against the signed index. Raises `BuildFailed`."""
+    def fetch(self, packages: Iterable[PackageId], status: Path | None = None) -> None:
+        """Download what the pool lacks; apt checks each file against the signed index. `status` as of `resolve`. Raises `BuildFailed`."""
         names = [one.apt for one in packages]
         try:
-            self._apt("apt-get", "install", "--download-only", "-y", "--no-install-recommends", "--allow-downgrades", "--", *names)
+            self._apt("apt-get", "install", "--download-only", "-y", "--no-install-recommends", "--allow-downgrades", "--", *names, status=status)
         except CommandFailed as error:
             raise BuildFailed(
                 f"packages could not be downloaded: {error.stderr.strip()[-800:]}",
@@ -142,14 +143,14 @@ class Archive:
             whole.update(path.read_bytes())
         return whole.hexdigest()
 
-    def _apt(self, *argv: str) -> str:
+    def _apt(self, *argv: str, status: Path | None = None) -> str:
         options = {
             "Dir::Etc::sourcelist": self.folder / "sources.list",
             "Dir::Etc::sourceparts": self.folder / "none",
             "Dir::Etc::preferences": self.folder / "none" / "preferences",
             "Dir::Etc::preferencesparts": self.folder / "none",
             "Dir::State": self.folder,
-            "Dir::State::status": self.folder / "status",
+            "Dir::State::status": status or self.folder / "status",
             "Dir::State::lists": self.folder / "lists",
             "Dir::State::extended_states": self.folder / "extended_states",
             "Dir::Cache": self.folder,
@@ -183,6 +184,12 @@ def compare_versions(left: str, right: str) -> int:
         if run(["dpkg", "--compare-versions", left, relation, right], check=False).returncode == 0:
             return answer
     return 0
+
+
+def write_status(entries: Iterable[Mapping[str, str]], path: Path) -> Path:
+    """A dpkg status file in which each package is installed and held: apt leaves it as it is."""
+    path.write_text("".join(write_stanza({**one, "Status": "hold ok installed"}) for one in entries), errors="surrogateescape")
+    return path
 
 
 def pool_name(package: PackageId) -> str:

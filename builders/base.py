@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.archive import Archive, PackageId, pool_name
+from builders.archive import Archive, PackageId, pool_name, write_status
 from builders.dib import ELEMENTS, BaseRequest, build_base
 from builders.errors import BuildFailed
 from builders.plan import BuildPlan, Verdict, system_accounts
@@ -40,7 +40,8 @@ class Base:
 def base_for(plan: BuildPlan, scan: Path, work: Path, cache: Path, progress: Progress) -> Base:
     """The base disk of `plan`: from the cache, or built now. Raises `BuildFailed`, `MissingTool`."""
     archive = Archive(plan.codename, plan.arch, cache, plan.components)
-    archive.refresh()
+    if plan.additions or not plan.replicate:
+        archive.refresh()
     request = _request(plan, archive, scan, work, progress)
     key = _key(request)
     folder = cache / "base" / key
@@ -59,9 +60,11 @@ def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress
     asked = {word.partition("=")[0].partition(":")[0] for word in plan.wanted}
     extra = plan.wanted + [addition.item for addition in plan.additions if addition.item not in asked] + _depends(fields for _, fields in packed.values())
     present = {package.name for package in wanted} | {package.name for package in outside}
-    resolved = archive.resolve(wanted, [name for name in dict.fromkeys(extra) if name not in present])
+    # What is packed whole stays as it is: the archive gives what is added, and nothing in the place of the source's own.
+    status = write_status((fields for _, fields in packed.values()), work / "status") if plan.replicate else None
+    resolved = archive.resolve(wanted, [name for name in dict.fromkeys(extra) if name not in present], status)
     progress.log(f"{len(resolved)} packages from the archive, {len(packed)} packed again from the source's files")
-    stanzas = archive.stanzas(resolved)
+    stanzas = archive.stanzas(resolved) if resolved else {}
     lost = [package for package in resolved if package not in stanzas]
     if lost:
         raise BuildFailed(f"the archive has no entry for {lost[0].apt}", hint="the mirror may be in the middle of an update: build again")
@@ -107,7 +110,9 @@ def _key(request: BaseRequest) -> str:
 
 def _build(request: BaseRequest, archive: Archive, folder: Path, work: Path, progress: Progress) -> None:
     progress.update(12, "Downloading packages")
-    archive.fetch([p for p in request.packages if request.debs[p].parent == archive.pool])
+    fetched = [p for p in request.packages if request.debs[p].parent == archive.pool]
+    if fetched:
+        archive.fetch(fetched, work / "status" if (work / "status").exists() else None)
     progress.update(18, "Installing packages")
     made = work / "base-made"
     made.mkdir()

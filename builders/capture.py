@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from builders.archive import Archive, PackageId
+from builders.archive import Archive, PackageId, parse_stanzas
+from builders.errors import BuildFailed
 from builders.explain import base_wins
+from scanner.errors import Unreachable
 from scanner.overlay import FOREIGN, member_path, open_overlay
 from scanner.report import FileEntry, Package, Report, ScanReport, State
 from scanner.scan import Chooser, Pick
 
 _CHANGED = frozenset({State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED})
 _INFO = "/var/lib/dpkg/info/"
+STATUS = "/var/lib/dpkg/status"
 
 
 def archive_of(head: ScanReport, cache: Path) -> Archive:
@@ -47,6 +50,21 @@ def captured(scan: Path) -> frozenset[str]:
     return _names(archive, archive.stat().st_mtime_ns) if archive.exists() else frozenset()
 
 
+def records(scan: Path) -> list[dict[str, str]]:
+    """dpkg's records of the packages that the scan brought home whole."""
+    archive = scan / FOREIGN
+    return [fields for fields in _records(archive, archive.stat().st_mtime_ns) if fields["Package"] in captured(scan)] if archive.exists() else []
+
+
+@lru_cache(maxsize=2)
+def _records(archive: Path, made: int) -> list[dict[str, str]]:
+    with open_overlay(archive) as tar:
+        for member in tar:
+            if member_path(member) == STATUS and (data := tar.extractfile(member)):
+                return [fields for fields in parse_stanzas(data.read().decode(errors="surrogateescape")) if fields.get("Status", "").endswith(" installed")]
+    return []
+
+
 @lru_cache(maxsize=8)
 def _names(archive: Path, made: int) -> frozenset[str]:
     with open_overlay(archive) as tar:
@@ -55,14 +73,28 @@ def _names(archive: Path, made: int) -> frozenset[str]:
     return frozenset(name.partition(":")[0] for name in names)
 
 
-def chooser(cache: Path) -> Chooser:
-    """A chooser that knows the repositories: changed and unmanaged paths go to the overlay, packages that no repository offers to `foreign`."""
+def chooser(cache: Path, *, whole: bool = False, log: Callable[[str], None] = lambda line: None) -> Chooser:
+    """A chooser that knows the repositories: changed and unmanaged paths go to the overlay, packages that no repository offers to `foreign`.
+
+    With `whole`, and where the repositories cannot be reached, the files of every package go there.
+    """
 
     def choose(report: Report) -> Pick:
-        names = {package.name for package in foreign(report.head, cache)}
+        names = _all(report.head) if whole else _outside(report.head)
         return lambda entry: pick(entry, names)
 
+    def _outside(head: ScanReport) -> set[str]:
+        try:
+            return {package.name for package in foreign(head, cache)}
+        except (BuildFailed, Unreachable) as error:
+            log(f"every package is captured whole: {error.message}")
+            return _all(head)
+
     return choose
+
+
+def _all(head: ScanReport) -> set[str]:
+    return {package.name for package in installed(head) if package.manager == "dpkg"}
 
 
 def pick(entry: FileEntry, foreign_names: Set[str]) -> Literal["overlay", "foreign"] | None:
@@ -79,6 +111,6 @@ def pick(entry: FileEntry, foreign_names: Set[str]) -> Literal["overlay", "forei
 
 
 def _of_database(path: str, names: Set[str]) -> bool:
-    if path == "/var/lib/dpkg/status":
+    if path == STATUS:
         return True
     return path.startswith(_INFO) and path.removeprefix(_INFO).rpartition(".")[0].partition(":")[0] in names

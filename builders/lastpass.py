@@ -3,7 +3,8 @@
 It runs as root in a process of its own (`python -m builders.lastpass JOB.json`), on the mounted file system of the disk, after
 diskimage-builder has gone: nothing that runs later can undo it. In order:
 
-1. the overlay is unpacked (contents, holes, hardlinks, deletions);
+1. files that the source's administrator diverted are moved; the overlay is unpacked (contents, holes, hardlinks, deletions), and
+   what names the source's disks and network is put into the new machine's terms;
 2. accounts are merged: the source's numbers win;
 3. the tree and the report are walked side by side: what the source deleted or never had is removed unless a rule of the closed
    list keeps it, and every reported path gets owner, mode, ACLs, capabilities, attributes and time, in that order;
@@ -24,6 +25,7 @@ from pathlib import Path
 from builders import holes
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
 from builders.bootable import Tree, make_bootable
+from builders.diversions import divert
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by
 from builders.inodeflags import wanted
 from builders.plan import BuildPlan
@@ -57,6 +59,8 @@ class Outcome:
     set: int = 0
     """Paths whose owner, mode, attributes and time were set."""
     pruned: int = 0
+    diverted: int = 0
+    """Files of packages that the source's administrator has elsewhere."""
     moved: int = 0
     """Files of added packages whose owner had to take another number."""
     flagged: int = 0
@@ -79,6 +83,7 @@ def apply(job: Job) -> Outcome:
     plan = BuildPlan.model_validate_json(Path(job.plan).read_bytes())
     base_tables = read_tables(_etc(root))
     outcome = Outcome()
+    outcome.diverted = divert(Tree(root), report.head.configuration.diversions)
     overlay = report.folder / "overlay.tar.zst"
     fstab = Tree(root).at(FSTAB, make=False)
     own_disk = fstab.read_text() if fstab.is_file() else ""

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from builders.additions import additions
+from builders.additions import BOOTS, additions
 from builders.archive import PackageId, nearest
 from builders.capture import archive_of, captured, identity, installed
+from builders.errors import BuildFailed
 from builders.image import Addition
 from builders.spec import BuilderSpec
-from scanner.errors import UserError
+from scanner.errors import Unreachable, UserError
 from scanner.report import Group, Package, Report, ScanReport, State, User
 
 _DIB_ARCHES = {"amd64": "x86_64"}
@@ -85,6 +86,8 @@ class BuildPlan(BaseModel):
     filesystem: str
     """UUID of the root file system, derived from what the base is made of."""
     disk_id: str
+    replicate: bool = False
+    """Every package is packed again; repositories give what is added alone, as far as they are in reach."""
     merged_usr: bool = True
     """Whether /bin, /sbin and /lib are links into /usr, as on the source."""
     network: str = "dhcp"
@@ -126,7 +129,7 @@ def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
         timezone=head.system.timezone,
         hosts=_added_hosts(head),
         packages=packages,
-        additions=additions(head.system.codename, present),
+        additions=_in_reach(head, additions(head.system.codename, present), cache) if spec.strategy == "replicate" else additions(head.system.codename, present),
         substitutes=_substitutes(packages),
         users=head.users,
         groups=head.groups,
@@ -136,6 +139,7 @@ def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
         formats=list(spec.formats),
         filesystem=_derived_uuid(packages, spec.disk_size),
         disk_id=f"0x{_digest(packages, spec.disk_size)[:8]}",
+        replicate=spec.strategy == "replicate",
         merged_usr=merged_usr(report),
         network=spec.network,
         lenient=spec.packages == "nearest",
@@ -177,6 +181,17 @@ def _substitutes(packages: Iterable[PlannedPackage]) -> list[Addition]:
         for one in packages
         if one.verdict is Verdict.NEAREST
     ]
+
+
+def _in_reach(head: ScanReport, wanted: list[Addition], cache: Path) -> list[Addition]:
+    """Those that a repository offers, and those without which nothing starts (a rehearsal says when they are out of reach)."""
+    archive = archive_of(head, cache)
+    try:
+        archive.refresh()
+    except (BuildFailed, Unreachable):
+        return [one for one in wanted if one.item in BOOTS]
+    names = {package.name for package in archive.offers()}
+    return [one for one in wanted if one.item in BOOTS or one.item in names]
 
 
 def merged_usr(report: Report) -> bool:

@@ -7,6 +7,7 @@ Codes of points, in the order in which they are looked for:
     release              a release that builds were not proven for                                 condition
     mirror-unreachable   the package lists cannot be had                                           blocks
     package-unavailable  no repository offers the version: blocks, or is repacked, or replaced     by policy
+    addition-unavailable what is added is in no repository in reach (of a source that is replicated)  condition
     packages-clash       the packages cannot be installed together, in apt's words                 blocks
     no-kernel            neither the source nor a repository has a kernel, or a bootloader         blocks
     disk-too-small       the contents do not fit; the size that would do                           blocks
@@ -22,14 +23,16 @@ Codes of points, in the order in which they are looked for:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from builders import dib
 from builders.accountclashes import clashes
-from builders.additions import BOOTS, has_kernel
-from builders.archive import Archive, PackageId
+from builders.additions import BOOTS, additions, has_kernel
+from builders.archive import Archive, PackageId, write_status
 from builders.bootable import OWN_MANAGERS, written
+from builders.capture import records
 from builders.errors import BuildFailed, Unresolved
 from builders.image import Addition
 from builders.plan import BuildPlan, Verdict, blocker, make_plan
@@ -97,12 +100,32 @@ class Rehearser:
             image_builder=ImageBuilder(elements=list(dib.ELEMENT_NAMES), arguments=dib.arguments("base"), environment=dib.settings(plan.codename, plan.arch)),
         )
 
+    def _replicated(self, plan: BuildPlan, archive: Archive) -> list[Point]:
+        """Of a source that is replicated: that its repositories are out of reach, and what is left out of the image therefore."""
+        if not plan.replicate:
+            return []
+        points = []
+        try:
+            archive.refresh()
+        except (BuildFailed, Unreachable) as error:
+            points.append(point("mirror-unreachable", Weight.CONDITION, error.message, next=error.hint))
+        present, asked = {package.name for package in plan.packages}, {addition.item for addition in plan.additions}
+        if left := [f"{one.item}: {one.reason}" for one in additions(plan.codename, present) if one.item not in asked]:
+            points.append(point("addition-unavailable", Weight.CONDITION, f"{len(left)} packages are not added: no repository in reach has them", left, "make a mirror of the release reachable"))
+        return points
+
     def _resolve(self, plan: BuildPlan) -> _Resolved:
         wanted = [one.id for one in plan.packages if one.verdict in (Verdict.ARCHIVE, Verdict.NEAREST)]
         names = [one.item for one in plan.additions]
         key = (tuple(wanted), tuple(names), tuple(plan.wanted))
         if key not in self._resolved:
-            self._resolved[key] = _ask(Archive(plan.codename, plan.arch, self.cache, plan.components), plan, wanted, names)
+            archive = Archive(plan.codename, plan.arch, self.cache, plan.components)
+            points = self._replicated(plan, archive)
+            with TemporaryDirectory(prefix="forgelet-rehearsal-") as folder:
+                whole = records(self.report.folder) if plan.replicate and self.report else []
+                status = write_status(whole, Path(folder) / "status") if whole else None
+                found = _ask(archive, plan, wanted, names, status)
+            self._resolved[key] = replace(found, points=(*points, *found.points))
         return self._resolved[key]
 
     def _told(self, spec: BuilderSpec) -> list[Point]:
@@ -136,7 +159,7 @@ def _unproven(number: int, spec: BuilderSpec, report: Report, code: str, what: s
     )
 
 
-def _ask(archive: Archive, plan: BuildPlan, wanted: list[PackageId], names: list[str]) -> _Resolved:
+def _ask(archive: Archive, plan: BuildPlan, wanted: list[PackageId], names: list[str], status: Path | None) -> _Resolved:
     offered = {one.name for one in archive.offers()}
     present = {package.name for package in plan.packages if package.verdict is not Verdict.ABSENT}
     lacking = [name for name in names if name in BOOTS and name not in offered]
@@ -152,7 +175,7 @@ def _ask(archive: Archive, plan: BuildPlan, wanted: list[PackageId], names: list
     ]
     asked = {word.partition("=")[0].partition(":")[0] for word in plan.wanted}
     try:
-        everything = archive.resolve(wanted, [*plan.wanted, *(name for name in names if name not in lacking and name not in asked)])
+        everything = archive.resolve(wanted, [*plan.wanted, *(name for name in names if name not in lacking and name not in asked)], status)
     except Unresolved as error:
         points.append(_clash(error))
         return _Resolved(points=tuple(points))
@@ -179,7 +202,7 @@ def _release(plan: BuildPlan) -> Iterator[Point]:
 
 def _packages(plan: BuildPlan) -> Iterator[Point]:
     by = {verdict: [one for one in plan.packages if one.verdict is verdict] for verdict in Verdict}
-    if by[Verdict.REPACK]:
+    if by[Verdict.REPACK] and not plan.replicate:
         rows = [f"{one.name} {one.version}" for one in by[Verdict.REPACK]]
         yield point("package-unavailable", Weight.CONDITION, f"{len(rows)} packages are packed again from the source's own files: no repository offers them", rows, "nothing: their maintainer scripts run in the build")
     if by[Verdict.NEAREST]:
@@ -188,8 +211,12 @@ def _packages(plan: BuildPlan) -> Iterator[Point]:
     if by[Verdict.ABSENT]:
         rows = [f"{one.name} {one.version}" for one in by[Verdict.ABSENT]]
         weight = Weight.CONDITION if plan.lenient else Weight.BLOCKS
-        what = f"{len(rows)} packages cannot be had: no repository offers {'any' if plan.lenient else 'this'} version, and the scan did not capture them: {', '.join(rows[:3])}{' …' if len(rows) > 3 else ''}"
-        yield point("package-unavailable", weight, what, rows, AGAIN if plan.lenient else f"{AGAIN}; or set `packages: nearest` in the builder file")
+        what = f"{len(rows)} packages cannot be had: the scan did not capture them: {', '.join(rows[:3])}" if plan.replicate else f"{len(rows)} packages cannot be had: no repository offers {'any' if plan.lenient else 'this'} version, and the scan did not capture them: {', '.join(rows[:3])}{' …' if len(rows) > 3 else ''}"
+        yield point("package-unavailable", weight, what, rows, AGAIN if plan.lenient else _ways_out(plan))
+
+
+def _ways_out(plan: BuildPlan) -> str:
+    return f"{AGAIN} --whole" if plan.replicate else f"{AGAIN}; or set `packages: nearest` in the builder file"
 
 
 def _room(number: int, spec: BuilderSpec, disk: Disk) -> Iterator[Point]:

@@ -42,6 +42,7 @@ def run(
     overlay: Annotated[bool, typer.Option("--overlay", help="Bring home what packages alone would not give back.")] = False,
     exclude: Annotated[list[str] | None, typer.Option("-e", "--exclude", help="Paths to leave out; may be repeated.")] = None,
     redact: Annotated[bool, typer.Option("--redact", help="With --overlay: leave the contents of secrets on the machine.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="With --overlay: the files of every package as well, for `strategy: replicate`.")] = False,
     volumes: Annotated[bool, typer.Option("--volumes", help="With --docker: the contents of its volumes and bind mounts as well.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -65,7 +66,7 @@ def run(
         body["access"] = _opened(access, target)
     elif scan_port or scan_login or set(access) - {"password", "sudoPassword", "jumpPassword"}:
         raise CommandError("a login is for a host that SSH reaches", hint="give --ip HOST, or leave the login away")
-    asked = {"redact": redact, "volumes": volumes}
+    asked = {"redact": redact, "volumes": volumes, "whole": whole}
     _run(service, {**body, **{key: True for key, value in asked.items() if value}}, output)
 
 

@@ -56,6 +56,7 @@ def again(kind: str, arguments: dict[str, Any]) -> str:
     if kind == "scan":
         where = _where(str(arguments["target"]))
         overlay = (" --overlay" if arguments.get("overlay") else "") + (" --redact" if arguments.get("redact") else "")
+        overlay += " --whole" if arguments.get("whole") else ""
         overlay += " --volumes" if arguments.get("volumes") else ""
         return f"forgelet scan run {where} --name '{arguments['name']}'{overlay}"
     if kind in _TEMPLATES:

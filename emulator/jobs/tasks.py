@@ -64,7 +64,7 @@ def scan(todo: Assignment) -> Outcome:
     from scanner.scan import scan as scan_target
     from scanner.targets import opened
 
-    choose = _telling(todo, chooser(todo.folders.cache)) if todo.arguments["overlay"] else None
+    choose = _telling(todo, chooser(todo.folders.cache, whole=bool(todo.arguments.get("whole")), log=todo.progress.log)) if todo.arguments["overlay"] else None
     if choose and todo.arguments.get("redact"):
         choose = redacting(choose)
     with opened(_target(todo)) as target:

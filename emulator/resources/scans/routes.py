@@ -29,6 +29,8 @@ class ScanRequest(BaseModel):
     exclude: list[str] = []
     redact: bool = False
     """Leave the contents of secrets out of the overlay."""
+    whole: bool = False
+    """Bring the files of every package home as well, so that it can be built with `strategy: replicate`."""
     volumes: bool = False
     """Of a container: its volumes and bind mounts as well."""
 
@@ -36,7 +38,7 @@ class ScanRequest(BaseModel):
 @router.post("")
 def create(asked: ScanRequest, here: TheService, owner: TheOwner) -> Response:
     """A new scan, queued; nothing is started when anything is wrong."""
-    options: dict[str, bool] = {"redact": asked.redact, "volumes": asked.volumes}
+    options: dict[str, bool] = {"redact": asked.redact, "volumes": asked.volumes, "whole": asked.whole}
     scan, job = scans.begin(here, owner, asked.name, asked.target, asked.overlay, asked.exclude, access=asked.access, **options)
     return answer("scan", scans.tell_scan(owner, scan, job), 201)
 

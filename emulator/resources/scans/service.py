@@ -154,12 +154,15 @@ def begin(
     *,
     redact: bool = False,
     volumes: bool = False,
+    whole: bool = False,
     access: Access | None = None,
 ) -> tuple[Scan, Job]:
     """Check everything, then queue the scan. Raises `UserError`, `Conflict`, `NotFound`, `Unreachable`; then nothing was started."""
     problems = [*check_name(name), *check_exclude(exclude)]
     if redact and not overlay:
         problems.append("redact: a scan without overlay brings no contents home, so there is nothing to redact")
+    if whole and not overlay:
+        problems.append("whole: a scan without overlay brings no contents home, those of packages neither")
     if volumes and not target.startswith("docker:"):
         problems.append("volumes: only a container has them")
     if problems:
@@ -173,7 +176,7 @@ def begin(
     with here.database.write() as session:
         check_mix(session, user, name, overlay)
         scan, job = add(session, user, name, label, overlay, exclude)
-        job.arguments = {**job.arguments, "redact": redact, "volumes": volumes, "entrusted": access is not None}
+        job.arguments = {**job.arguments, "redact": redact, "volumes": volumes, "whole": whole, "entrusted": access is not None}
         if access is not None and job.id is not None:
             # Before the job can be seen, and so be started, by anybody.
             here.queue.entrust(job.id, access.revealed())

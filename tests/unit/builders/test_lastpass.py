@@ -382,3 +382,16 @@ def test_what_another_version_of_a_package_brings_stays_as_it_brought_it(make_ma
     apply(Job(str(base.root), str(overlay_scan(source).folder), str(tmp_path / "plan.json"), str(tmp_path / "dpkg.log"), []))
     assert base.at("/usr/lib/libold.so.1.3").read_bytes() == b"3"
     assert str(base.at("/usr/lib/libold.so.1").readlink()) == "libold.so.1.3"
+
+
+def test_a_file_that_was_diverted_is_where_the_administrator_has_it(source: Machine, base: Machine, run_pass: Callable[..., Outcome]) -> None:
+    source.at("/usr/sbin/nginx").rename(source.at("/usr/sbin/nginx.real"))
+    source.file("/usr/sbin/nginx", b"a wrapper", 0o755)
+    source.file("/var/lib/dpkg/diversions", b"/usr/sbin/nginx\n/usr/sbin/nginx.real\n:\n/usr/sbin/none\n/usr/sbin/none.real\n:\n")
+    before = base.at("/usr/sbin/nginx").read_bytes()
+    outcome = run_pass(overlay_scan(source), base, "cloud")
+    assert base.at("/usr/sbin/nginx").read_bytes() == b"a wrapper"
+    assert base.at("/usr/sbin/nginx.real").read_bytes() == before
+    assert not base.at("/usr/sbin/none.real").exists()
+    assert outcome.diverted == 1
+    assert outcome.lacking == []

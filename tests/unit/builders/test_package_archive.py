@@ -86,7 +86,7 @@ def answer(archive: Archive, monkeypatch: pytest.MonkeyPatch, said: str | Comman
     """apt answers `said`; gives back what it is asked."""
     asked: list[tuple[str, ...]] = []
 
-    def apt(self: Archive, *argv: str) -> str:
+    def apt(self: Archive, *argv: str, status: Path | None = None) -> str:
         asked.append(argv)
         if isinstance(said, CommandFailed):
             raise said

@@ -47,7 +47,7 @@ class FakeArchive:
     def offers(self) -> set[PackageId]:
         return self.offered
 
-    def resolve(self, wanted: Iterable[PackageId], extra: Iterable[str]) -> list[PackageId]:
+    def resolve(self, wanted: Iterable[PackageId], extra: Iterable[str], status: Path | None = None) -> list[PackageId]:
         if self.clash:
             raise Unresolved(f"the packages cannot be installed together:\n{self.clash}")
         self.asked.append((list(wanted), list(extra)))
