@@ -58,7 +58,8 @@ def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress
     outside = [package.id for package in plan.packages if package.verdict is Verdict.REPACK]
     packed = _repacked(outside, scan, work, merged_usr=plan.merged_usr)
     asked = {word.partition("=")[0].partition(":")[0] for word in plan.wanted}
-    extra = plan.wanted + [addition.item for addition in plan.additions if addition.item not in asked] + _depends(fields for _, fields in packed.values())
+    extra = plan.wanted + [addition.item for addition in plan.additions if addition.item not in asked]
+    extra += [] if plan.replicate else _depends(fields for _, fields in packed.values())
     present = {package.name for package in wanted} | {package.name for package in outside}
     # What is packed whole stays as it is: the archive gives what is added, and nothing in the place of the source's own.
     status = write_status((fields for _, fields in packed.values()), work / "status") if plan.replicate else None

@@ -50,7 +50,7 @@ def _pack(package: PackageId, records: dict[PackageId, dict[str, str]], tree: Pa
     (control / "control").write_bytes(write_stanza(fields).rstrip("\n").encode(errors="surrogateescape") + b"\n")
     deb = into / f"{package.name}_{package.arch}.deb"
     # dpkg-deb takes the times of the tree; the archive itself must not depend on the moment.
-    run(["dpkg-deb", "--build", "-Zxz", str(staging), str(deb)], root=True, env={"SOURCE_DATE_EPOCH": "0"})
+    run(["dpkg-deb", "--build", "-Zgzip", "-z1", str(staging), str(deb)], root=True, env={"SOURCE_DATE_EPOCH": "0"})
     run(["rm", "-rf", "--", str(staging)], root=True)
     data = deb.read_bytes()
     return deb, {**fields, "Size": str(len(data)), "SHA256": hashlib.sha256(data).hexdigest()}

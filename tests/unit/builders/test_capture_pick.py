@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builders import capture
-from builders.archive import PackageId
-from builders.capture import archive_of, foreign, pick
+from builders.archive import PackageId, write_status
+from builders.capture import archive_of, captured, chooser, foreign, pick, records
+from builders.errors import BuildFailed
+from scanner.errors import Unreachable
 from scanner.report import Package, Repository, System
 
-from .conftest import WriteReport, entry, head_of
+from .conftest import Machine, WriteReport, entry, head_of
 
 FOREIGN = {"tool", "libtool"}
 
@@ -105,3 +108,46 @@ def test_the_archive_has_the_components_that_the_source_uses_and_no_third_partys
     repositories = [Repository(file="/etc/apt/sources.list", components=["main", "non-free-firmware"]), Repository(file="x", components=["stable", "nightly"])]
     archive = archive_of(head_of(repositories=repositories), tmp_path)
     assert (archive.codename, archive.arch, archive.components) == ("bookworm", "amd64", ("main", "non-free-firmware"))
+
+
+@pytest.fixture
+def machine(make_machine: Callable[[str], Machine]) -> Machine:
+    made = make_machine("m")
+    made.package("tool", {"/usr/bin/tool": b"binary"}, version="2.0", fields="Depends: libc6")
+    made.package("gone", status="deinstall ok config-files")
+    made.file("/srv/mine", b"mine")
+    made.file("/etc/os-release", b"ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n")
+    return made
+
+
+def test_a_whole_scan_brings_every_package_home_without_asking_a_repository(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(capture, "foreign", lambda head, cache: pytest.fail("a repository was asked"))
+    report = machine.scan(choose=chooser(tmp_path, whole=True))
+    assert captured(report.folder) == {"tool"}
+    assert records(report.folder) == [{"Package": "tool", "Status": "install ok installed", "Architecture": "amd64", "Version": "2.0", "Depends": "libc6"}]
+
+
+@pytest.mark.parametrize("error", [BuildFailed("the lists could not be fetched"), Unreachable("no mirror")])
+def test_where_no_repository_can_be_reached_everything_is_brought_home_and_the_log_says_why(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    def down(head: object, cache: Path) -> set[PackageId]:
+        raise error
+
+    monkeypatch.setattr(capture, "foreign", down)
+    said: list[str] = []
+    report = machine.scan(choose=chooser(tmp_path, log=said.append))
+    assert captured(report.folder) == {"tool"}
+    assert len(said) == 1 and str(error.args[0]) in said[0]
+
+
+def test_otherwise_only_what_no_repository_offers_is_brought_home(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(capture, "foreign", lambda head, cache: set())
+    report = machine.scan(choose=chooser(tmp_path))
+    assert captured(report.folder) == frozenset()
+    assert records(report.folder) == []
+
+
+def test_what_was_captured_is_installed_and_held_for_apt(tmp_path: Path) -> None:
+    written = write_status([{"Package": "tool", "Status": "install ok installed", "Version": "2.0"}], tmp_path / "status")
+    assert written.read_text() == "Package: tool\nStatus: hold ok installed\nVersion: 2.0\n\n"

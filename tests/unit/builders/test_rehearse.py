@@ -50,8 +50,10 @@ class FakeArchive:
     def resolve(self, wanted: Iterable[PackageId], extra: Iterable[str], status: Path | None = None) -> list[PackageId]:
         if self.clash:
             raise Unresolved(f"the packages cannot be installed together:\n{self.clash}")
-        self.asked.append((list(wanted), list(extra)))
-        return sorted({*wanted, *(one for one in self.offered if one.name in set(extra) | {KERNEL.name})})
+        extra = list(extra)
+        self.asked.append((list(wanted), extra))
+        names = set(extra) | ({KERNEL.name} if "linux-image-amd64" in extra else set())
+        return sorted({*wanted, *(one for one in self.offered if one.name in names)})
 
     def stanzas(self, packages: Iterable[PackageId]) -> dict[PackageId, dict[str, str]]:
         return {one: {"Installed-Size": "300000" if one == KERNEL else "1024"} for one in packages}
@@ -306,3 +308,29 @@ def test_two_builders_ask_the_archive_once(one: Rehearse, write_report: WriteRep
     report: Report = write_report(packages=[BASE])
     rehearse(report, [SPEC, replace(SPEC, memory=512)], tmp_path)
     assert len(fake.asked) == 1
+
+
+REPLICATE = replace(SPEC, strategy="replicate")
+BOOTS = [Package(name=name, version="6.1", arch="amd64") for name in ("linux-image-6.1.0-9-amd64", "grub-pc")]
+
+
+def test_a_source_whose_repositories_are_out_of_reach_is_replicated_when_it_boots_by_itself(one: Rehearse) -> None:
+    packages = [BASE, *BOOTS]
+    told = one(REPLICATE, FakeArchive(down="refused", lacking=[name.item for name in additions("bookworm", set())]), packages=packages, captured=[p.name for p in packages])
+    assert told.verdict is Outlook.CONDITIONS
+    assert codes(told) == ["mirror-unreachable", "addition-unavailable"]
+    assert told.packages == {"repack": 3}
+    assert [addition.item for addition in told.additions] == ["/etc/systemd/network/90-forgelet-dhcp.network"]
+    assert any(row.startswith("cloud-init: ") for row in told.points[1].evidence)
+
+
+def test_without_a_kernel_or_bootloader_in_reach_replicating_is_blocked_with_the_reason(one: Rehearse) -> None:
+    told = one(REPLICATE, FakeArchive(down="refused", lacking=["linux-image-amd64", "grub-pc"]), captured=["base-files"])
+    assert [p.code for p in told.of(Weight.BLOCKS)] == ["no-kernel", "no-kernel"]
+    assert [p.code for p in told.of(Weight.CONDITION)] == ["mirror-unreachable", "addition-unavailable"]
+
+
+def test_replicating_what_was_not_captured_whole_is_blocked_with_the_way_out(one: Rehearse) -> None:
+    (blocking,) = one(REPLICATE).of(Weight.BLOCKS)
+    assert (blocking.code, blocking.evidence) == ("package-unavailable", ["base-files 12"])
+    assert blocking.next.endswith("--overlay --whole")

@@ -80,3 +80,10 @@ def test_volumes_reach_the_job_and_are_refused_where_there_are_none(drive: Any, 
     assert drive.service.ledger.get(scan["jobId"]).arguments["volumes"] is True
     answer = http.post("/api/users/root/scannedinstances", json={"name": "x", "target": "directory:/srv", "volumes": True})
     assert "volumes" in drive.error(answer, 400)["problems"][0]
+
+
+def test_a_whole_scan_reaches_the_job_and_is_refused_without_overlay(drive: Any, http: Any) -> None:
+    scan = drive.scan(overlay=True, whole=True)
+    assert drive.service.ledger.get(scan["jobId"]).arguments["whole"] is True
+    answer = http.post("/api/users/root/scannedinstances", json={"name": "x", "target": "docker:web", "whole": True})
+    assert drive.error(answer, 400)["problems"][0].startswith("whole: ")
