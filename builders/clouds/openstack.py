@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -97,12 +98,14 @@ class OpenstackCloud:
             if known is not None:
                 began(known["id"])
                 return Published(known["id"], known["size"], known["os_hash_value"] or "", self._login.project_name, already=True)
-            made = self._json("POST", "/v2/images", json=self._described(offer))
-            began(made["id"])
+            # Our own number: whoever is stopped while Glance makes the image knows what to take away.
+            image_id = str(uuid.uuid4())
+            began(image_id)
             try:
-                return self._send(made["id"], offer, progress)
+                self._ask("POST", "/v2/images", json={"id": image_id, **self._described(offer)})
+                return self._send(image_id, offer, progress)
             except BaseException:
-                self._discard(made["id"])
+                self._discard(image_id)
                 raise
 
     def _same(self, offer: Offer) -> dict[str, Any] | None:

@@ -39,5 +39,10 @@ EXTRAS: dict[str, frozenset[str]] = {
 }
 """UForge's type -> our keys in it."""
 
+_LOGIN = frozenset({"keystoneDomain", "keystoneProject", "region", "applicationCredentialId", "applicationCredentialSecret"})
+
+TAKEN: dict[str, frozenset[str]] = {"CredAccount": _LOGIN, "CredAccountOpenStack": _LOGIN}
+"""UForge's type -> texts that it may have in a JSON request although no type of UForge has them."""
+
 OURS = frozenset({"xsiType"})
 """Keys that any object may have: `xsiType` names the concrete type where the declared one is abstract or has derived ones."""

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import TooLarge
+from emulator.wire.extras import TAKEN
 from emulator.wire.schema import Complex, Element, schema
 from emulator.wire.values import read
 from scanner.errors import UserError
@@ -117,6 +118,9 @@ class _Reader:
         for name, given in value.items():
             found = self._find(name, kind)
             if name == "xsiType" or given is None:
+                continue
+            if found is None and name in TAKEN.get(kind.name, ()) and isinstance(given, str):
+                data[name] = given
                 continue
             if found is None:
                 self._wrong(f"{where}.{name}", f"{kind.name} has no such element")

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from builders.clouds.base import Offer
-from builders.image import Image, ImageFile
+from builders.image import Image, ImageFile, driver
 from scanner.host.run import run
 
 WORD = b"forgelet boot sector\r\n\0"
@@ -39,7 +39,7 @@ def image_folder(folder: Path, format: str = "raw") -> Image:
     if format == "raw":
         (folder / "disk").rename(file)
     else:
-        run(["qemu-img", "convert", "-f", "raw", "-O", format, str(folder / "disk"), str(file)])
+        run(["qemu-img", "convert", "-f", "raw", "-O", driver(format), str(folder / "disk"), str(file)])
         (folder / "disk").unlink()
     content = file.read_bytes()
     made = Image(files=[ImageFile(format=format, name=file.name, size=len(content), sha256=hashlib.sha256(content).hexdigest())], virtual_size=4 * MIB, memory=64, packages=0)

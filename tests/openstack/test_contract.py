@@ -1,0 +1,115 @@
+"""The contract of clouds on a real Keystone and a real Glance, and every way to log in."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.openstack import PASSWORD, Openstack
+from support.tinydisk import offer
+
+from builders.clouds import contract
+from builders.clouds.base import Account
+from builders.clouds.openstack import OpenstackCloud
+from builders.errors import CloudRefused
+from scanner.errors import Unreachable
+from scanner.progress import Silent
+
+
+def account(openstack: Openstack, password: str = PASSWORD, **fields: Any) -> Account:
+    own = {"keystoneUrl": openstack.keystone, "glanceUrl": openstack.glance, "keystoneVersion": "v3", "login": "demo", "keystoneProject": "demo"}
+    return Account("cloud", "cloud", {key: value for key, value in {**own, **fields}.items() if value is not None}, {"password": password})
+
+
+@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda one: one.__name__)
+def test_the_contract(openstack: Openstack, check: contract.Check, tmp_path: Path) -> None:
+    check(OpenstackCloud(account(openstack)), offer(tmp_path / "image", "contract", "qcow2"), tmp_path)
+    assert openstack.images() == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"keystoneDomain": "default"},
+        {"keystoneDomain": "Default"},
+        {"keystoneDomain": "DEFAULT"},
+        {"keystoneProject": "DEMO"},
+        {"keystoneProject": "second"},
+        {"keystoneVersion": "3.0"},
+        {"keystoneVersion": "v2.0"},
+        {"glanceUrl": None},
+        {"glanceUrl": "{glance}/v2"},
+        {"keystoneUrl": "{keystone}/"},
+    ],
+    ids=str,
+)
+def test_it_logs_in_as_people_write_it(openstack: Openstack, fields: dict[str, Any]) -> None:
+    places = {"keystone": openstack.keystone, "glance": openstack.glance}
+    given = {key: value.format(**places) if isinstance(value, str) else value for key, value in fields.items()}
+    said = OpenstackCloud(account(openstack, **given)).check()
+    assert said.user == "demo"
+    assert said.project == ("Second" if given.get("keystoneProject") == "second" else "demo")
+    assert said.abilities["publish"] is True
+    # This cloud has no Nova.
+    assert said.abilities["provision"] is False and "compute" in said.facts["provision"]
+    assert ("warning" in said.facts) == (given.get("keystoneVersion") == "v2.0")
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "said"),
+    [
+        ({"password": "wrong"}, CloudRefused, "does not take the login (HTTP 401)"),
+        ({"keystoneProject": "moon"}, CloudRefused, "project 'moon' is not one of the user's (there are: Second, demo)"),
+        ({"keystoneProject": None}, CloudRefused, "which project? (there are: Second, demo)"),
+        ({"keystoneVersion": "v7"}, CloudRefused, "keystoneVersion 'v7'"),
+        ({"keystoneUrl": "http://127.0.0.1:1/v3"}, Unreachable, "cannot be reached"),
+    ],
+    ids=str,
+)
+def test_what_does_not_log_in_says_why(openstack: Openstack, fields: dict[str, Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error) as refused:
+        OpenstackCloud(account(openstack, **fields)).check()
+    assert said in str(refused.value)
+    assert PASSWORD not in str(refused.value)
+
+
+def test_an_application_credential_logs_in(openstack: Openstack) -> None:
+    token = openstack.token()
+    headers = {"X-Auth-Token": token}
+    me = httpx.get(f"{openstack.keystone}/auth/tokens", headers={**headers, "X-Subject-Token": token}, trust_env=False).json()["token"]["user"]["id"]
+    body = {"application_credential": {"name": "forgelet"}}
+    made = httpx.post(f"{openstack.keystone}/users/{me}/application_credentials", json=body, headers=headers, trust_env=False).json()["application_credential"]
+    fields = {"keystoneUrl": openstack.keystone, "keystoneVersion": "v3", "applicationCredentialId": made["id"]}
+    said = OpenstackCloud(Account("cloud", "cloud", fields, {"applicationCredentialSecret": made["secret"]})).check()
+    assert (said.user, said.project) == ("demo", "demo")
+
+
+@pytest.mark.parametrize("format", ["raw", "qcow2", "vmdk", "vpc", "vdi"])
+def test_every_format_arrives_as_what_it_is(openstack: Openstack, tmp_path: Path, format: str) -> None:
+    cloud = OpenstackCloud(account(openstack))
+    sent_offer = offer(tmp_path / "image", f"format {format}", {"vpc": "vhd"}.get(format, format))
+    sent = cloud.publish(sent_offer, Silent(), lambda _: None)
+    try:
+        [told] = openstack.images()
+        assert (told["status"], told["disk_format"], told["container_format"], told["visibility"]) == ("active", format, "bare", "private")
+        assert told["os_hash_value"] == hashlib.sha512(sent_offer.file.read_bytes()).hexdigest() == sent.sha512
+        assert (told["min_disk"], told["min_ram"], told["name"]) == (1, 64, f"format {format}")
+        assert (told["hw_disk_bus"], told["hw_qemu_guest_agent"], told["architecture"]) == ("virtio", "yes", "x86_64")
+        assert told["forgelet_sha256"] == sent_offer.sha256
+    finally:
+        cloud.withdraw(sent.cloud_id)
+
+
+def test_a_member_may_not_publish_to_all(openstack: Openstack, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(CloudRefused, match="does not allow it") as refused:
+        OpenstackCloud(account(openstack)).publish(replace(offer(tmp_path / "image"), public=True), Silent(), lambda _: None)
+    assert "publicImage" in refused.value.hint
+    admin = OpenstackCloud(account(openstack, login="admin", keystoneProject="admin"))
+    sent = admin.publish(replace(offer(tmp_path / "again"), public=True), Silent(), lambda _: None)
+    assert [one["visibility"] for one in openstack.images()] == ["public"]
+    admin.withdraw(sent.cloud_id)

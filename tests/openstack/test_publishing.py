@@ -1,0 +1,202 @@
+"""Publishing through the service: an image as built is in the cloud, whole, or nothing of it is, whatever happens on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.cutproxy import CutProxy
+from support.openstack import PASSWORD, Openstack
+from support.planted import planted_image
+from support.service import FORGELET, Service
+
+BASE = "/api/users/root"
+
+
+@pytest.fixture
+def proxy(openstack: Openstack) -> Iterator[CutProxy]:
+    """Before Glance."""
+    made = CutProxy(openstack.ports["glance"])
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(openstack: Openstack) -> Iterator[None]:
+    yield
+    assert openstack.images() == []
+    assert list((openstack.state / "glance/images").iterdir()) == []
+
+
+def account(service: Service, openstack: Openstack, **fields: str) -> None:
+    made = service.http.post(f"{BASE}/accounts", json=openstack.account(**{"keystoneProject": "demo", **fields}))
+    assert made.status_code == 201, made.text
+
+
+def begin(service: Service, image: dict[str, Any], **given: Any) -> dict[str, Any]:
+    answer = service.http.post(f"/api/{image['uri']}/pimages", json={"credAccount": {"name": "cloud"}, "displayName": "web", **given})
+    assert answer.status_code == 201, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def shown(service: Service, sent: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = service.http.get(f"{BASE}/pimages/{sent['dbId']}").json()
+    return told
+
+
+def test_the_whole_way_by_the_command_line(service: Service, openstack: Openstack, tmp_path: Path) -> None:
+    image = planted_image(service, tmp_path / "tree", "qcow2")
+    (tmp_path / "account.yml").write_text(
+        f"accounts:\n- {{type: OpenStack, name: Openstack OW2, glanceUrl: '{openstack.glance}', keystoneUrl: '{openstack.keystone}', keystoneVersion: v3, login: demo, password: {PASSWORD}}}\n"
+    )
+    (tmp_path / "b.yml").write_text(
+        """---
+builders:
+- type: openstack
+  hardwareSettings: {memory: 64}
+  installation: {diskSize: 64}
+  account: {name: Openstack OW2, file: account.yml}
+  tenant: demo
+  imageName: scan-test
+  publicImage: 'no'
+"""
+    )
+
+    def forgelet(*words: str) -> str:
+        done = subprocess.run([*FORGELET, "--url", f"{service.origin}/api", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert PASSWORD not in done.stdout + done.stderr
+        return done.stdout
+
+    said = forgelet("image", "publish", "--id", str(image["dbId"]), "--file", str(tmp_path / "b.yml"))
+    [there] = openstack.images()
+    assert f"Cloud ID: {there['id']}" in said
+    assert (there["name"], there["status"], there["visibility"]) == ("scan-test", "active", "private")
+    disk = Path(image["folder"]) / image["files"][0]["name"]
+    assert there["os_hash_value"] == hashlib.sha512(disk.read_bytes()).hexdigest()
+    assert there["os_distro"] == "debian"
+    assert "Openstack OW2" in forgelet("account", "check", "Openstack OW2", "--project", "demo")
+    listed = forgelet("image", "list")
+    assert there["id"] in listed and "Found 1 publications" in listed
+    assert "Published already, nothing was sent" in forgelet("image", "publish", "--id", str(image["dbId"]), "--file", str(tmp_path / "b.yml"))
+    assert len(openstack.images()) == 1
+    forgelet("image", "download", "--publish-id", "1", "--file", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == disk.read_bytes()
+    forgelet("image", "delete", "--publish-id", "1")
+    assert len(openstack.images()) == 1, "the second publication is the same image"
+    forgelet("image", "delete", "--publish-id", "2")
+    everything = b"".join(path.read_bytes() for path in service.data.rglob("*") if path.is_file())
+    assert PASSWORD.encode() not in everything
+
+
+def test_a_cut_upload_is_begun_again(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
+    account(service, openstack, glanceUrl=f"http://127.0.0.1:{proxy.port}")
+    image = planted_image(service, tmp_path / "tree", "raw")
+    proxy.cut_after, proxy.times = 1 << 20, 2
+    sent = begin(service, image)
+    job = service.ended(sent["jobId"])
+    assert job["state"] == "done", job
+    assert proxy.cuts == 2
+    [there] = openstack.images()
+    disk = Path(image["folder"]) / image["files"][0]["name"]
+    assert there["os_hash_value"] == hashlib.sha512(disk.read_bytes()).hexdigest()
+    assert "again from the start" in service.http.get(f"/_forgelet/jobs/{job['dbId']}/log").text
+    assert service.http.delete(f"{BASE}/pimages/{sent['dbId']}").status_code == 204
+
+
+def test_a_glance_that_goes_away_leaves_nothing_published(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
+    account(service, openstack, glanceUrl=f"http://127.0.0.1:{proxy.port}")
+    image = planted_image(service, tmp_path / "tree", "raw")
+    proxy.cut_after, proxy.times = 1 << 20, 99
+    sent = begin(service, image)
+    job = service.ended(sent["jobId"])
+    assert (job["state"], job["code"]) == ("failed", "unreachable"), job
+    assert job["hint"]
+    assert shown(service, sent)["cloudId"] == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "given", "said"),
+    [
+        ({"password": "wrong-one"}, {}, "does not take the login"),
+        ({"keystoneProject": "moon"}, {}, "project 'moon' is not one of the user's"),
+        ({}, {"publicImage": True}, "does not allow it"),
+        ({"keystoneUrl": "http://127.0.0.1:1/v3"}, {}, "cannot be reached"),
+    ],
+    ids=str,
+)
+def test_what_the_cloud_refuses_is_said_with_the_next_step(service: Service, openstack: Openstack, tmp_path: Path, fields: dict[str, str], given: dict[str, Any], said: str) -> None:
+    account(service, openstack, **fields)
+    sent = begin(service, planted_image(service, tmp_path / "tree", "qcow2"), **given)
+    job = service.ended(sent["jobId"])
+    assert job["state"] == "failed" and said in job["error"], job
+    assert job["hint"] and "wrong-one" not in str(job)
+
+
+def test_a_quota_that_is_full_is_said(service: Service, openstack: Openstack, tmp_path: Path) -> None:
+    config = openstack.state / "glance/glance-api.conf"
+    normal = config.read_text()
+    openstack.end("glance")
+    config.write_text(normal.replace("[DEFAULT]\n", "[DEFAULT]\nuser_storage_quota = 1MB\n"))
+    try:
+        openstack.serve("glance")
+        account(service, openstack)
+        sent = begin(service, planted_image(service, tmp_path / "tree", "raw"))
+        job = service.ended(sent["jobId"])
+        assert job["state"] == "failed" and "no room left" in job["error"], job
+    finally:
+        openstack.end("glance")
+        config.write_text(normal)
+        openstack.serve("glance")
+
+
+def test_a_token_that_is_revoked_in_the_middle_is_renewed(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
+    """Cut after the image was described, its tokens revoked, begun again: the second attempt needs a new token."""
+    account(service, openstack, glanceUrl=f"http://127.0.0.1:{proxy.port}")
+    image = planted_image(service, tmp_path / "tree", "raw")
+    proxy.cut_after, proxy.times, proxy.then = 1 << 20, 1, lambda: revoke_all(openstack)
+    sent = begin(service, image)
+    job = service.ended(sent["jobId"])
+    assert job["state"] == "done", job
+    assert [one["status"] for one in openstack.images()] == ["active"]
+    assert service.http.delete(f"{BASE}/pimages/{sent['dbId']}").status_code == 204
+
+
+def revoke_all(openstack: Openstack) -> None:
+    """Every token that demo has: Keystone does so when a user is disabled."""
+    headers = {"X-Auth-Token": openstack.token("admin", "admin")}
+    with httpx.Client(base_url=f"{openstack.keystone}/", headers=headers, trust_env=False) as http:
+        user = http.get("users", params={"name": "demo"}).json()["users"][0]["id"]
+        for enabled in (False, True):
+            assert http.patch(f"users/{user}", json={"user": {"enabled": enabled}}).status_code == 200
+            # Revocations count in whole seconds.
+            time.sleep(1.1)
+
+
+@pytest.mark.parametrize("how", ["cancel", "kill"])
+def test_what_is_stopped_in_the_middle_is_taken_away(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path, how: str) -> None:
+    account(service, openstack, glanceUrl=f"http://127.0.0.1:{proxy.port}")
+    image = planted_image(service, tmp_path / "tree", "raw")
+    proxy.delay = 0.3
+    sent = begin(service, image)
+    service.until(lambda: openstack.images())
+    if how == "cancel":
+        assert service.http.delete(f"/api/{sent['uri']}/cancel").status_code == 204
+    else:
+        import os
+
+        os.killpg(service.child_of(sent["jobId"]), signal.SIGKILL)
+    proxy.delay = 0.0
+    assert service.ended(sent["jobId"])["state"] in ("cancelled", "failed")
+    service.until(lambda: openstack.images() == [])
+    assert shown(service, sent)["cloudId"] == ""
+
+
