@@ -9,7 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
-from cli.commands import account, catalogue, clean, deploy, doctor, image, job, lab, reset, scan, serve, template, user
+from cli.commands import (
+    account,
+    catalogue,
+    clean,
+    deploy,
+    doctor,
+    image,
+    job,
+    lab,
+    migration,
+    reset,
+    scan,
+    serve,
+    template,
+    user,
+)
 from cli.commands.run import spread
 from cli.context import Connection, Left
 from cli.errors import FAILED, INTERRUPTED, USER
@@ -41,6 +56,7 @@ app.add_typer(job.app, name="job")
 app.add_typer(user.app, name="user")
 app.add_typer(account.app, name="account")
 app.add_typer(deploy.app, name="deploy")
+app.add_typer(migration.app, name="migration")
 app.add_typer(catalogue.os_app, name="os")
 app.add_typer(catalogue.format_app, name="format")
 app.add_typer(catalogue.platform_app, name="platform")

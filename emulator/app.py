@@ -44,6 +44,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     here: Service = app.state.service
     here.queue.start()
     here.reaping.wake()
+    here.conductor.begin()
     if here.nearby is not None:
         here.nearby.attach()
     here.capabilities.begin()

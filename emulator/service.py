@@ -18,6 +18,7 @@ from emulator.jobs.queue import Queue
 from emulator.nearby import Nearby
 from emulator.resources.agents.ingest import Ingests
 from emulator.resources.agents.polls import Polls
+from emulator.resources.migrations.conductor import Conductor
 from emulator.resources.users.tables import User
 from emulator.rooms import RealRooms, Rooms
 from emulator.settings import Settings
@@ -42,11 +43,13 @@ class Service:
     ingests: Ingests = field(default_factory=Ingests)
     polls: Polls = field(default_factory=Polls)
     reaping: Reaping = field(init=False)
+    conductor: Conductor = field(init=False)
     nearby: Nearby | None = None
     """Makes the containers of this machine find the service; None where it does not listen (tests)."""
 
     def __post_init__(self) -> None:
         self.reaping = Reaping(self.folders)
+        self.conductor = Conductor(self)
 
 
 def service(request: Request) -> Service:

@@ -143,6 +143,8 @@ class OpenstackCloud:
                 if status == "active":
                     break
                 self._settled(image_id, progress)
+        if body.sha256 != offer.sha256:
+            raise CloudRefused(f"{offer.file.name} is not the file that was built", hint="build the image again")
         image = self._active(image_id, progress)
         if image["os_hash_algo"] == "sha512" and image["os_hash_value"] != body.sha512:
             raise CloudRefused(f"{self.account.name} has other bytes than were sent: the image was taken away there", hint="publish it again")
@@ -322,20 +324,21 @@ class Body:
     def __init__(self, path: Path, progress: Progress) -> None:
         self._path, self._progress = path, progress
         self._size = path.stat().st_size
-        self.sha512 = ""
+        self.sha512 = self.sha256 = ""
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[bytes]:
-        digest, done = hashlib.sha512(), 0
+        digest, built, done = hashlib.sha512(), hashlib.sha256(), 0
         with self._path.open("rb") as disk:
             while piece := disk.read(PIECE):
                 digest.update(piece)
+                built.update(piece)
                 yield piece
                 done += len(piece)
                 self._progress.update(10 + 80 * done // self._size, f"{done} of {self._size} bytes")
-        self.sha512 = digest.hexdigest()
+        self.sha512, self.sha256 = digest.hexdigest(), built.hexdigest()
 
 
 def _sha512(path: Path) -> str:

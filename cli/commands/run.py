@@ -63,7 +63,7 @@ def run(
     body: dict[str, Any] = {"name": name, "target": target, "overlay": overlay, "exclude": exclude or []}
     service = client(context)
     if ip is not None:
-        body["access"] = _opened(access, target)
+        body["access"] = opened(access, target)
     elif scan_port or scan_login or set(access) - {"password", "sudoPassword", "jumpPassword"}:
         raise CommandError("a login is for a host that SSH reaches", hint="give --ip HOST, or leave the login away")
     asked = {"redact": redact, "volumes": volumes, "whole": whole}
@@ -86,7 +86,7 @@ def _target(docker: str | None, libvirt: str | None, place: tuple[str | None, st
     return named[0]
 
 
-def _opened(access: dict[str, Any], target: str) -> dict[str, Any]:
+def opened(access: dict[str, Any], target: str) -> dict[str, Any]:
     """The access as the service takes it: keys read, what is missing asked for. Raises `CommandError`."""
     identity = access.get("identity")
     if identity is not None:

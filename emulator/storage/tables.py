@@ -9,6 +9,7 @@ from emulator.resources.appliances.tables import Appliance, ApplianceExport, App
 from emulator.resources.deployments.tables import Deployment
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job, JobEvent
+from emulator.resources.migrations.tables import Migration
 from emulator.resources.publications.tables import Publication
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.users.tables import ApiKey, Quota, User
@@ -25,6 +26,7 @@ __all__ = [
     "Image",
     "Job",
     "JobEvent",
+    "Migration",
     "Publication",
     "Quota",
     "Scan",

@@ -16,6 +16,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "ScanImport": frozenset({"jobId"}),
     "CredAccountOpenStack": frozenset({"keystoneDomain", "keystoneProject", "region", "applicationCredentialId"}),
     "PublishImageOpenStack": frozenset({"jobId", "sha512sum", "already"}),
+    "Migration": frozenset({"stage", "stageList", "state", "jobId", "made", "hint", "exitCode", "ended"}),
     "Deployment": frozenset({"dbId", "jobId", "publication", "ports", "fault", "cloudId", "account"}),
     "Image": frozenset(
         {

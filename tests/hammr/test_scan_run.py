@@ -225,3 +225,34 @@ def test_a_connection_that_is_cut_loses_nothing(service: Service, machine: LiveS
     assert one["status"]["complete"]
     archive = report(service, one).folder / "overlay.tar.zst"
     assert "srv/notes/readme" in subprocess.run(["tar", "--zstd", "-tf", str(archive)], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_a_migration_launched_by_the_client_takes_the_scan_that_its_agent_reports(hammr: Hammr, service: Service, machine: LiveSystem) -> None:
+    """The build is made to fail, so that no disk is made: what it was asked for is seen."""
+    port = dict(machine.ports)[22].rpartition(":")[2]
+    (hammr.home / "m.yml").write_text(
+        f"""---
+migration:
+  name: by-hammr
+  os: linux
+  source: {{host: 127.0.0.1, ssh-port: {port}, user: root, password: forgelet, overlay: true, exclude: [/usr/share/doc]}}
+  target:
+    builder: {{type: OpenStack QCOW2, account: {{name: local}}, displayName: moved, tenantName: demo}}
+"""
+    )
+    service.fault("build.plan", "fail")
+    hammr("migration", "launch", "--file", str(hammr.home / "m.yml"))
+    migrations = "/api/users/root/migrations"
+    [made] = service.http.get(migrations).json()["migrations"]["migration"]
+    until(lambda: service.http.get(f"{migrations}/{made['dbId']}").json()["state"] != "running", 90)
+    told = service.http.get(f"{migrations}/{made['dbId']}").json()
+    assert (told["state"], told["stage"], told["stageList"]) == ("failed", "build", ["scan", "build", "publish"]), told
+    assert "a fault was set" in told["status"]["errorMessage"]
+    (one,) = groups(service)["by-hammr"]["scans"]["scan"]
+    assert (one["dbId"], one["exclude"], one["status"]["complete"]) == (told["made"]["scan"], ["/usr/share/doc"], True)
+    image = service.http.get(f"/api/users/root/images/{told['made']['build']}").json()
+    assert image["targetFormat"]["name"] == "OpenStack QCOW2" and image["installProfile"]["diskSize"] > 500
+    assert "by-hammr" in hammr("migration", "list").text
+    hammr("migration", "delete", "--id", str(made["dbId"]), "--no-confirm")
+    assert service.http.get(migrations).json() == {"migrations": {"migration": []}}
+    assert "by-hammr" in groups(service), "what it made stays"

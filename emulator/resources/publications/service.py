@@ -85,7 +85,7 @@ def begin(here: Service, user: User, image: FoundImage, given: dict[str, Any]) -
         raise Conflict(f"image {made.id} was only simulated: there is no disk to publish", hint="build it without --simulate")
     asked = asked_of(given, made.name)
     with here.database.read() as session:
-        account = _account(session, user, account_of(given.get("credAccount") or given.get("account")))
+        account = named_account(session, user, account_of(given.get("credAccount") or given.get("account")))
     reachable(account)
     assert user.id is not None
     with here.database.write() as session:
@@ -111,8 +111,8 @@ def begin(here: Service, user: User, image: FoundImage, given: dict[str, Any]) -
     return publication, job
 
 
-def _account(session: Session, user: User, named: dict[str, Any]) -> CloudAccount:
-    """Raises `NotFound`."""
+def named_account(session: Session, user: User, named: dict[str, Any]) -> CloudAccount:
+    """The account that `publications.asked.account_of` named. Raises `NotFound`."""
     if "dbId" in named or "uri" in named:
         number = str(named.get("dbId") or str(named["uri"]).rstrip("/").rpartition("/")[2])
         if number.isdigit():

@@ -259,12 +259,6 @@ def test_what_is_in_use_stays(drive: Any, image: Any) -> None:
     assert "is in use by web-1" in drive.error(drive.http.delete(f"{BASE}/pimages/{sent['dbId']}"), 409)["localizedErrorMsg"]["message"]
 
 
-def test_a_migration_is_refused_with_the_reason(drive: Any) -> None:
-    told = drive.error(drive.http.post(f"{BASE}/migrations", json={"name": "m"}), 501)
-    assert "nothing was started" in told["localizedErrorMsg"]["message"]
-    assert drive.service.ledger.jobs() == []
-
-
 def test_what_is_about_no_publication_deployment_or_migration_is_not_found(drive: Any) -> None:
     image = drive.image()
     of_image = f"{image['uri']}/pimages/1".removeprefix("users/root")

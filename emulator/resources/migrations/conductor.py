@@ -1,0 +1,229 @@
+"""Takes migrations from stage to stage: one thread for each that runs. What is done is in the rows, so a service that was killed goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session, col, select
+
+from emulator.errors import NeverReported
+from emulator.jobs.kinds import ENDED, State
+from emulator.resources.jobs.tables import Job
+from emulator.resources.migrations.tables import Migration
+from emulator.resources.migrations.wanted import AGENT, FILE, Wanted, builder_file
+from emulator.resources.scans.tables import Scan, ScannedInstance
+from emulator.resources.users.tables import User
+from emulator.storage import stamp
+from scanner.errors import Cancelled, ForgeletError
+from scanner.host import clock
+
+if TYPE_CHECKING:
+    from emulator.service import Service
+
+log = logging.getLogger("forgelet.migrations")
+ADDED = 700
+"""MiB for packages that make a container bootable: a kernel with its modules and what goes with it (470 + 150 on Debian 12)."""
+SPARE = 1.25
+"""Of the size that the contents need, when the builder names none."""
+
+
+class _Gone(Exception):
+    """The migration was deleted, or is another one by now."""
+
+
+class Conductor:
+    """Begins what can run, and ends with the service."""
+
+    def __init__(self, here: Service) -> None:
+        self._here = here
+        self._stopped: set[str] = set()
+
+    def begin(self) -> None:
+        """Go on with those that a service before this one left running. Their jobs are settled first."""
+        with self._here.database.read() as session:
+            left = session.exec(select(Migration).where(Migration.state == "running")).all()
+        for migration in left:
+            self.drive(migration)
+
+    def drive(self, migration: Migration) -> None:
+        """Take it through the rest of its stages, in a thread of its own."""
+        self._stopped.discard(migration.token)
+        threading.Thread(target=self._run, args=(migration.id, migration.token), name=f"migration-{migration.id}", daemon=True).start()
+
+    def stop(self, migration: Migration) -> None:
+        """It goes no further, and the job of its stage is cancelled."""
+        self._stopped.add(migration.token)
+        with self._here.database.read() as session:
+            now = session.get(Migration, migration.id)
+        if now is not None and now.job_id is not None:
+            self._here.queue.cancel(now.job_id)
+        self._end(migration.id, migration.token, "cancelled")
+
+    def _run(self, number: int, token: str) -> None:
+        try:
+            migration = self._get(number, token)
+            for stage in Wanted.model_validate(migration.wanted).stages():
+                migration = self._get(number, token)
+                stages = Wanted.model_validate(migration.wanted).stages()
+                if stages.index(stage) < stages.index(migration.stage):
+                    continue
+                self._go_through(migration, stage)
+            self._end(number, token, "done")
+        except _Gone:
+            return
+        except Cancelled:
+            self._end(number, token, "cancelled")
+        except ForgeletError as error:
+            self._end(number, token, "failed", error.message, error.hint, error.exit_code)
+        except Exception:
+            log.exception("migration %s could not go on", number)
+            self._end(number, token, "failed", "an internal fault of the service", "the service's log has the whole story", 5)
+
+    def _get(self, number: int, token: str) -> Migration:
+        with self._here.database.read() as session:
+            found = session.get(Migration, number)
+        if found is None or found.token != token or self._here.stopping.is_set():
+            raise _Gone
+        if token in self._stopped:
+            raise Cancelled("cancelled")
+        return found
+
+    def _go_through(self, migration: Migration, stage: str) -> None:
+        """Begin the stage's job when it has none yet, and wait until it is done. Raises what went wrong."""
+        assert migration.id is not None
+        if migration.stage != stage or migration.job_id is None:
+            self._note(migration, stage=stage, job_id=None)
+            with self._here.database.read() as session:
+                user = session.get_one(User, migration.user_id)
+            number, job_id = BEGIN[stage](self._here, user, self._get(migration.id, migration.token))
+            self._note(migration, made=(stage, number), job_id=job_id)
+        else:
+            job_id = migration.job_id
+        self._wait(migration, job_id)
+
+    def _wait(self, migration: Migration, job_id: int) -> None:
+        assert migration.id is not None
+        while True:
+            self._get(migration.id, migration.token)
+            job = self._here.ledger.find(job_id)
+            if job is None:
+                raise _Gone
+            if job.state in ENDED:
+                break
+            self._here.queue.wait(job_id, 0.5)
+        if job.state == State.CANCELLED:
+            raise Cancelled("cancelled")
+        if job.state == State.FAILED:
+            raise _StageFailed(job)
+        if job.exit_code in (4, 5):
+            raise _StageFailed(job, job.message)
+
+    def _note(self, migration: Migration, *, stage: str | None = None, made: tuple[str, int] | None = None, job_id: int | None) -> None:
+        assert migration.id is not None
+        with self._here.database.write() as session:
+            row = session.get(Migration, migration.id)
+            if row is None or row.token != migration.token:
+                raise _Gone
+            row.job_id = job_id
+            if stage is not None:
+                row.stage = stage
+            if made is not None:
+                row.made = {**row.made, made[0]: made[1]}
+
+    def _end(self, number: int | None, token: str, state: str, error: str = "", hint: str = "", exit_code: int = 0) -> None:
+        with self._here.database.write() as session:
+            row = session.get(Migration, number)
+            if row is None or row.token != token or row.state != "running":
+                return
+            row.state, row.error, row.ended = state, error, stamp.now()
+            row.exit_code = exit_code
+            row.hint = f"{hint}; then go on: forgelet migration resume {number}".lstrip("; ") if state == "failed" else hint
+
+
+class _StageFailed(ForgeletError):
+    """A stage's job ended badly: its own words."""
+
+    def __init__(self, job: Job, message: str = "") -> None:
+        super().__init__(message or job.error or job.message, hint=job.hint or f"forgelet job log {job.id}")
+        self.exit_code = job.exit_code or 5
+
+
+def _scan(here: Service, user: User, migration: Migration) -> tuple[int, int]:
+    """Wait for the scan that hammr's agent begins under the migration's name. Raises `NeverReported`."""
+    assert Wanted.model_validate(migration.wanted).target == AGENT
+    deadline = clock.monotonic() + 2 * here.settings.agent_wait
+    while clock.monotonic() < deadline:
+        here.conductor._get(migration.id or 0, migration.token)
+        with here.database.read() as session:
+            found = _reported(session, user, migration)
+        if found is not None:
+            assert found.id is not None
+            return found.id, found.job_id
+        clock.sleep(0.5)
+    raise NeverReported(f"no agent reported for '{migration.name}'", hint="that machine must reach the URL that hammr was given; hammr migration launch, again")
+
+
+def _reported(session: Session, user: User, migration: Migration) -> Scan | None:
+    wanted = select(Scan).join(ScannedInstance).where(ScannedInstance.user_id == user.id, ScannedInstance.name == migration.name, Scan.created >= migration.created)
+    return session.exec(wanted.order_by(col(Scan.id).desc())).first()
+
+
+def _build(here: Service, user: User, migration: Migration) -> tuple[int, int]:
+    from builders.size import Size, size_of
+    from emulator.resources.images import service as images
+    from scanner.report import Report
+
+    scan_id = migration.made["scan"]
+    with here.database.read() as session:
+        instance_id = session.get_one(Scan, scan_id).instance_id
+    found = size_of(Report(here.folders.scan(scan_id)), ())
+    least = Size(found.source, found.added + ADDED, found.files).least
+    text = builder_file(migration.wanted["builder"], int(least * SPARE))
+    [(image, _, job)] = images.begin(here, user, instance_id, scan_id, FILE, text)
+    return image.id or 0, job.id or 0
+
+
+def _publish(here: Service, user: User, migration: Migration) -> tuple[int, int]:
+    from emulator.resources.images import service as images
+    from emulator.resources.publications import service as publications
+
+    with here.database.read() as session:
+        image = images.find(session, user, migration.made["build"])
+    publication, job = publications.begin(here, user, image, migration.wanted["builder"])
+    return publication.id or 0, job.id or 0
+
+
+def _provision(here: Service, user: User, migration: Migration) -> tuple[int, int]:
+    from builders.clouds.base import Request
+    from emulator.resources.deployments import service as deployments
+    from emulator.resources.publications import service as publications
+
+    asked = migration.wanted["provision"]
+    with here.database.read() as session:
+        publication = publications.find(session, user, migration.made["publish"])
+    networks = (asked["network"],) if asked["network"] else ()
+    request = Request(asked["name"] or migration.name, asked["flavor"], public_keys=asked["publicKeys"], ports=asked["ports"], networks=networks)
+    deployment, _, job = deployments.begin(here, user, publication, request)
+    return deployment.id or 0, job.id or 0
+
+
+def _verify(here: Service, user: User, migration: Migration) -> tuple[int, int]:
+    from emulator.resources.images import service as images
+
+    with here.database.read() as session:
+        image = images.find(session, user, migration.made["build"])
+    job = images.begin_verification(here, user, image, migration.wanted["probes"], "")
+    return job.id or 0, job.id or 0
+
+
+BEGIN: dict[str, Callable[[Service, User, Migration], tuple[int, int]]] = {
+    "scan": _scan,
+    "build": _build,
+    "publish": _publish,
+    "provision": _provision,
+    "verify": _verify,
+}
+"""Stage -> begins its job; answers the number of what comes of it, and the job's."""

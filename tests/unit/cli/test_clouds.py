@@ -1,0 +1,132 @@
+"""`forgelet image publish`, `deploy`, `migration` and clouds of clouds.yaml, against a service that answers from a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.clouds import account_of
+from cli.errors import CommandError
+
+BUILDER = "builders:\n- {type: openstack, hardwareSettings: {memory: 1024}, installation: {diskSize: 2000}, account: local}\n"
+MIGRATION = """
+migration:
+  name: web
+  os: linux
+  source: {docker: debian12-web, exclude: [/srv]}
+  target:
+    builder: {type: openstack, account: {name: local}}
+    provision: {flavor: f1.small, key: id.pub, ports: [80]}
+    verify: {probes: ["http://:80/"]}
+"""
+
+
+def publication(**fields: Any) -> dict[str, Any]:
+    status = {"complete": True, "error": False, "cancelled": False, "message": "Published", "percentage": 100}
+    return {"dbId": 4, "name": "web", "imageUri": "users/root/x/images/3", "credAccount": {"name": "local"}, "tenantName": "root", "cloudId": "c-1", "status": status, "jobId": 9, **fields}
+
+
+def test_an_image_is_published_by_the_builders_file(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    (tmp_path / "b.yml").write_text(BUILDER)
+    fake.mine("POST", "images/3/publications", (201, publication()))
+    fake.mine("GET", "pimages/4", publication())
+    fake.job(9, "running", "done", exitCode=0, message="Published")
+    done = forgelet("image", "publish", "--id", "3", "--file", str(tmp_path / "b.yml"), "--account", "cloud")
+    assert done.code == 0, done.err
+    assert "Publish ID: 4" in done.out and "Cloud ID: c-1" in done.out
+    assert fake.asked[0][1] == {"fileName": "b.yml", "text": BUILDER, "account": "cloud"}
+
+
+def test_an_account_file_of_the_builder_is_kept_once(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("accounts: [{type: OpenStack, name: cloud, keystoneUrl: 'http://k', keystoneVersion: v3, login: me, password: secret-word}]\n")
+    (tmp_path / "b.yml").write_text(BUILDER.replace("account: local", "account: {file: a.yml}"))
+    fake.mine("GET", "accounts", {"credAccounts": {"credAccount": [{"name": "local"}]}})
+    fake.mine("POST", "accounts", (201, {"name": "cloud", "dbId": 2}))
+    fake.mine("POST", "images/3/publications", (201, publication()))
+    fake.mine("GET", "pimages/4", publication())
+    fake.job(9, "done", exitCode=0)
+    done = forgelet("image", "publish", "--id", "3", "--file", str(tmp_path / "b.yml"))
+    assert done.code == 0 and "secret-word" not in done.out + done.err
+    assert [key for key, _ in fake.asked][:3] == ["GET /api/users/root/accounts", "POST /api/users/root/accounts", "POST /api/users/root/images/3/publications"]
+    assert fake.asked[2][1]["account"] == "cloud"
+
+
+@pytest.mark.parametrize("words", [("image", "delete"), ("image", "cancel", "--id", "1", "--publish-id", "2"), ("image", "download", "--file", "x")])
+def test_an_image_is_named_by_one_number(forgelet: Any, words: tuple[str, ...]) -> None:
+    done = forgelet(*words)
+    assert done.code == 1 and "which image?" in done.err
+
+
+CLOUDS = """
+clouds:
+  lab:
+    region_name: RegionOne
+    auth: {auth_url: "http://k:5000/v3", username: demo, project_name: demo, user_domain_name: Default}
+  app:
+    auth: {auth_url: "http://k:5000/v3", application_credential_id: abc}
+"""
+
+
+@pytest.fixture
+def clouds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "clouds.yaml").write_text(CLOUDS)
+    (tmp_path / "secure.yaml").write_text("clouds:\n  lab: {auth: {password: secret-word}}\n  app: {auth: {application_credential_secret: other}}\n")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    monkeypatch.setenv("OS_CLIENT_SECURE_FILE", str(tmp_path / "secure.yaml"))
+
+
+@pytest.mark.usefixtures("clouds")
+def test_a_cloud_of_clouds_yaml_is_an_account(fake: Any, forgelet: Any) -> None:
+    fake.mine("POST", "accounts", (201, {"name": "lab", "dbId": 2, "targetPlatform": {"name": "OpenStack"}}))
+    done = forgelet("account", "create", "--cloud", "lab")
+    assert done.code == 0 and "secret-word" not in done.out
+    assert fake.asked[0][1] == {
+        "name": "lab",
+        "targetPlatform": {"name": "OpenStack"},
+        "keystoneUrl": "http://k:5000/v3",
+        "keystoneVersion": "v3",
+        "login": "demo",
+        "password": "secret-word",
+        "keystoneDomain": "Default",
+        "keystoneProject": "demo",
+        "region": "RegionOne",
+    }
+    assert account_of("app")["applicationCredentialSecret"] == "other"
+    with pytest.raises(CommandError, match=r"no cloud 'moon' in clouds.yaml \(there are: app, lab\)"):
+        account_of("moon")
+
+
+def migration(**fields: Any) -> dict[str, Any]:
+    status = {"message": "Done", "percentage": 100, "errorMessage": ""}
+    told = {"dbId": 1, "name": "web", "state": "done", "stage": "verify", "stageList": ["scan", "build"], "jobId": None, "made": {"scan": 1}, "hint": "", "exitCode": 0, "status": status}
+    return {**told, **fields}
+
+
+def test_a_migration_is_launched_by_its_file(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    (tmp_path / "id.pub").write_text("ssh-ed25519 AAAA me\n")
+    (tmp_path / "m.yml").write_text(MIGRATION)
+    fake.mine("POST", "migrations/launches", (201, migration(state="running")))
+    fake.mine("GET", "migrations/1", migration())
+    done = forgelet("migration", "launch", "--file", str(tmp_path / "m.yml"))
+    assert done.code == 0 and "web: Done" in done.out, done.err
+    asked = fake.asked[0][1]
+    assert (asked["target"], asked["exclude"], asked["verify"], asked["probes"]) == ("docker:debian12-web", ["/srv"], True, ["http://:80/"])
+    assert asked["provision"] == {"flavor": "f1.small", "ports": [80], "publicKeys": ["ssh-ed25519 AAAA me"]}
+
+
+def test_a_failed_one_ends_with_its_stages_exit_code(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    (tmp_path / "m.yml").write_text(MIGRATION.replace("    provision: {flavor: f1.small, key: id.pub, ports: [80]}\n", ""))
+    fake.mine("POST", "migrations/launches", (201, migration(state="running")))
+    fake.mine("GET", "migrations/1", migration(state="failed", exitCode=4, hint="look; then go on: forgelet migration resume 1", status={"message": "Failed", "percentage": 80, "errorMessage": "it differs"}))
+    done = forgelet("migration", "launch", "--file", str(tmp_path / "m.yml"))
+    assert done.code == 4 and "it differs" in done.err and "resume 1" in done.err
+
+
+def test_every_mistake_of_a_migration_file_is_named(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    (tmp_path / "m.yml").write_text("migration: {os: windows, source: {host: a, docker: b, pasword: x}, target: {bilder: {}}, when: now}\n")
+    done = forgelet("migration", "launch", "--file", str(tmp_path / "m.yml"))
+    assert done.code == 1 and fake.asked == []
+    for said in ("migration.when: unknown", "migration.source.pasword: unknown", "migration.target.bilder: unknown", "migration.name: is missing", "'windows' cannot", "not 2", "migration.target.builder: is missing"):
+        assert said in done.err, said
