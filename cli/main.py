@@ -22,6 +22,7 @@ from cli.commands import (
     reset,
     scan,
     serve,
+    spec,
     template,
     user,
 )
@@ -51,6 +52,7 @@ app.command()(serve.serve)
 app.command()(reset.reset)
 app.add_typer(scan.app, name="scan")
 app.add_typer(image.app, name="image")
+app.add_typer(spec.app, name="spec")
 app.add_typer(template.app, name="template")
 app.add_typer(job.app, name="job")
 app.add_typer(user.app, name="user")

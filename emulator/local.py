@@ -101,6 +101,13 @@ def clean(data: Path | None = None, *, keep_cache: bool = False) -> list[str]:
     return clean(data or load().data, keep_cache=keep_cache)
 
 
+def builders_of(text: str, name: str) -> list[str]:
+    """The types of the builders of a builder file, in order. Raises `SpecError` with every mistake."""
+    from builders.spec import parse
+
+    return [spec.type for spec in parse(text, name)]
+
+
 def validate_template(text: str, name: str) -> list[str]:
     """Raises `SpecError` with every mistake of a template file; answers what is in it, one line each."""
     from builders.spec import parse
