@@ -18,9 +18,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
 
 from builders.section import Section
+from builders.spec import Reader, compose, data, refused
 
 TAGS = ("softwarefile", "ospkg", "bootscript")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -71,21 +75,30 @@ class Bundle:
     files: tuple[BundleFile, ...]
     license: str = ""
     """The member of the archive that holds the licence."""
+    document: dict[str, Any] = field(default_factory=dict, compare=False)
+    """The bundle as it was written."""
 
     def tagged(self, tag: str) -> Iterator[BundleFile]:
         """The first-level files of that tag."""
         return (file for file in self.files if file.tag == tag)
 
 
-def read_bundle(section: Section, system: tuple[str, str]) -> Bundle:
-    """The bundle for a system (name, version); mistakes go to the section's reader."""
+def parse_bundle(text: str, name: str) -> Bundle:
+    """The bundle of the file `name`, for whatever system (`.json` is JSON, all else YAML). Raises `SpecError` that names every mistake."""
+    reader = Reader()
+    top = Section.of(reader, compose(text, name), "")
+    made = read_bundle(top) if not reader.problems else None
+    if made is None or reader.problems:
+        raise refused(name, reader.problems)
+    return made
+
+
+def read_bundle(section: Section, system: tuple[str, str] | None = None) -> Bundle:
+    """The bundle, for a template's system (name, version) where one is named; mistakes go to the section's reader."""
     for key in _PLAIN:
-        section.get(key)
-    section.refuse("restrictionRule", "restriction rules cannot be evaluated yet: leave the bundle out of templates that it is not for")
-    oses = section.sections("oses")
-    told = [(one.text("name"), one.text("version").partition(".")[0]) for one in oses]
-    if told and all(name != system[0] or (version and version != system[1]) for name, version in told):
-        section.problem("oses", f"the bundle is not for {system[0]} {system[1]}")
+        section.text(key)
+    section.text("restrictionRule")
+    _restrictions(section, system)
     if not section.nodes("files"):
         section.problem("files", "is missing (a list of files)")
     license = section.section("license")
@@ -95,9 +108,27 @@ def read_bundle(section: Section, system: tuple[str, str]) -> Bundle:
         destination=_place(section, "destination") or "/",
         files=tuple(_file(one, nested=False) for one in section.sections("files")),
         license=license.text("source", required=True) if license else "",
+        document=_document(section),
     )
     section.finish()
     return made
+
+
+def _restrictions(section: Section, system: tuple[str, str] | None) -> None:
+    told = [(one.text("name"), one.text("version").partition(".")[0]) for one in section.sections("oses")]
+    if system is None:
+        return
+    section.refuse("restrictionRule", "restriction rules cannot be evaluated yet: leave the bundle out of templates that it is not for")
+    if told and all(name != system[0] or (version and version != system[1]) for name, version in told):
+        section.problem("oses", f"the bundle is not for {system[0]} {system[1]}")
+
+
+def _document(section: Section) -> dict[str, Any]:
+    """As data; name and version are texts, also where YAML would see numbers in them."""
+    told = data(section.node)
+    if not isinstance(told, dict):
+        return {}
+    return {**told, **{key: section.values[key].value for key in ("name", "version") if isinstance(section.values.get(key), yaml.ScalarNode)}}
 
 
 def _file(section: Section, *, nested: bool) -> BundleFile:

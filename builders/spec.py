@@ -243,5 +243,16 @@ def plain(node: yaml.Node) -> Any:
         loader.dispose()
 
 
+def data(node: yaml.Node) -> Any:
+    """The value of a node for JSON, such that it reads the same again: what YAML takes for a date, a fraction or an octal number (`0755`)
+    stays the text that was written."""
+    if isinstance(node, yaml.MappingNode):
+        return {str(data(key)): data(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [data(one) for one in node.value]
+    value = plain(node)
+    return value if value is None or isinstance(value, bool) or (isinstance(value, int) and str(value) == node.value) else str(node.value)
+
+
 def shown(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) else type(value).__name__ if isinstance(value, dict | list) else str(value)

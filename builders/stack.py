@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from builders.bundle import Bundle, read_bundle
 from builders.installation import Installation, read_installation
 from builders.section import Section
-from builders.spec import Reader, compose, plain, refused
+from builders.spec import Reader, compose, data, refused
 from scanner.host import clock
 
 RELEASES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
@@ -110,17 +111,22 @@ class Stack:
         return tuple(bundle for bundle in self.bundles if bundle.name != SCAN_BUNDLE)
 
 
-def parse_stack(text: str, name: str, *, use_major: bool = False) -> Stack:
+Library = Mapping[tuple[str, str], dict[str, Any]]
+"""Bundles that are there already: name and version -> document."""
+
+
+def parse_stack(text: str, name: str, *, use_major: bool = False, library: Library | None = None) -> Stack:
     """The stack section of the file `name` (`.json` is JSON, all else YAML). Raises `SpecError` that names every mistake.
 
-    `use_major`: a version of the system such as 12.5 is taken as its major version.
+    `use_major`: a version of the system such as 12.5 is taken as its major version. A bundle that the `library` has is taken from there,
+    whatever else the section says of it.
     """
     reader = Reader()
     top = Section.of(reader, compose(text, name), "")
     found = top.section("stack") if not reader.problems else None
     if found is None:
         raise refused(name, reader.problems or ["line 1, stack: is missing (the template itself)"])
-    stack = _stack(found, use_major)
+    stack = _stack(found, use_major, library or {})
     if reader.problems:
         raise refused(name, reader.problems)
     return stack
@@ -131,7 +137,7 @@ def parse_document(document: dict[str, Any], name: str = "template.json", *, use
     return parse_stack(json.dumps({"stack": document}), name, use_major=use_major)
 
 
-def _stack(section: Section, use_major: bool) -> Stack:
+def _stack(section: Section, use_major: bool, library: Library) -> Stack:
     title = r"[^/\n\"']{1,100}"
     name = section.text("name", required=True, pattern=title, what="a name (up to 100 characters, without slashes and quotes)")
     version = section.text("version", required=True, pattern=r"[^/\n\"' ]{1,100}", what="a version (without slashes, quotes and blanks)")
@@ -140,7 +146,10 @@ def _stack(section: Section, use_major: bool) -> Stack:
     if os_section is None:
         section.problem("os", "is missing (name, version, arch)")
     system = _system(os_section, use_major) if os_section else System("", "", "", "")
-    bundles = tuple(read_bundle(one, (system.name, system.version)) for one in section.sections("bundles"))
+    chosen = [_from_library(one, library) for one in section.sections("bundles")]
+    bundles = tuple(read_bundle(one, (system.name, system.version)) for one in chosen)
+    for twice in sorted({(one.name, one.version) for one in bundles if sum((one.name, one.version) == (b.name, b.version) for b in bundles) > 1}):
+        section.problem("bundles", f"names '{twice[0]}' of version '{twice[1]}' twice")
     booted = [Script(file.name, file.source, file.every_boot, file.order) for bundle in bundles for file in bundle.tagged("bootscript")]
     scripts = sorted([*(_script(one) for one in section.sections("config")), *booted], key=lambda script: script.order)
     wishes = [Wish(*file.package) for bundle in bundles for file in bundle.tagged("ospkg")]
@@ -153,21 +162,32 @@ def _stack(section: Section, use_major: bool) -> Stack:
         scripts=tuple(scripts),
         bundles=bundles,
         bundled=tuple(wishes),
-        document=_document(section, name.strip(), version, system),
+        document=_document(section, name.strip(), version, system, bundles),
     )
     section.finish()
     return made
 
 
-def _document(section: Section, name: str, version: str, system: System) -> dict[str, Any]:
-    """The section as data. A version is a text, also where YAML would see a number in it."""
-    data: dict[str, Any] = json.loads(json.dumps(plain(section.node), default=str))
-    os_section = data.get("os")
+def _from_library(section: Section, library: Library) -> Section:
+    """The section, or the same bundle as the library has it."""
+    name, version = (str(getattr(section.get(key), "value", "")) for key in ("name", "version"))
+    kept = library.get((name, version))
+    return section if kept is None else Section.of(section.reader, compose(json.dumps(kept), "library.json"), section.key)
+
+
+def _document(section: Section, name: str, version: str, system: System, bundles: tuple[Bundle, ...]) -> dict[str, Any]:
+    """The section as data. A version is a text, also where YAML would see a number in it; a bundle of the library has its place."""
+    told = data(section.node)
+    if not isinstance(told, dict):
+        return {}
+    os_section = told.get("os")
     if isinstance(os_section, dict):
         os_section["version"] = system.version
         if system.packages:
             os_section["pkgs"] = [{key: value for key, value in asdict(wish).items() if value} for wish in system.packages]
-    return {**data, "name": name, "version": version} if isinstance(data, dict) else {}
+    if bundles:
+        told["bundles"] = [bundle.document for bundle in bundles]
+    return {**told, "name": name, "version": version}
 
 
 def _system(section: Section, use_major: bool) -> System:

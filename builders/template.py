@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import yaml
 from builders import scanbundle
 from builders.archived import add_file, add_text, configuration, packing, unpack_archive
 from builders.capture import installed
-from builders.spec import refused
+from builders.library import Kept
+from builders.members import check_sources, clear, lay_out, sources
 from builders.stack import SCAN_BUNDLE, Stack, parse_document, parse_stack
 from scanner.errors import UserError
 from scanner.report import Report
@@ -77,19 +78,24 @@ def copy(source: Path, into: Path) -> None:
     shutil.copytree(source, into, copy_function=os.link)
 
 
-def read_archive(archive: Path, into: Path, *, use_major: bool = False) -> tuple[Stack, list[str]]:
-    """Make the template of an archive in folder `into`; answers its stack and what was edited of the scan in it.
+def read_archive(archive: Path, into: Path, *, use_major: bool = False, library: Mapping[tuple[str, str], Kept] | None = None) -> tuple[Stack, list[str]]:
+    """Make the template of an archive in folder `into`; answers its stack and what was edited of the scan in it. A bundle that the
+    `library` has (by name and version) is taken from there with its files, and what the archive has of it is left out.
 
     Raises `SpecError` (every mistake with its line), `HostileInput`, `UserError`.
     """
+    library = library or {}
     files = into / "files"
     files.mkdir(parents=True)
     names = set(unpack_archive(archive, files))
     written = configuration(files)
     text = written.read_text("utf-8", errors="replace")
-    stack = parse_stack(text, written.name, use_major=use_major)
-    _check_sources(stack, names, written.name)
+    stack = parse_stack(text, written.name, use_major=use_major, library={title: kept.document for title, kept in library.items()})
+    own = {**stack.document, "bundles": [one.document for one in stack.bundles if (one.name, one.version) not in library]}
+    check_sources(sources(own, "stack"), names, written.name)
     written.unlink()
+    if len(own["bundles"]) < len(stack.bundles):
+        stack = _with_library(stack, files, yaml.safe_load(text), own, library)
     edited = []
     for bundle in stack.bundles:
         if bundle.name == SCAN_BUNDLE:
@@ -101,25 +107,14 @@ def read_archive(archive: Path, into: Path, *, use_major: bool = False) -> tuple
     return stack, edited
 
 
-def _check_sources(stack: Stack, names: set[str], name: str) -> None:
-    """Every `source` must be a member, by exactly its name."""
-    folders = {str(parent) for one in names for parent in Path(one).parents}
-    missing = [f"line 1, {key}: the archive has no member '{source}'" for key, source in sources(stack.document) if source not in names and source.rstrip("/") not in folders]
-    if missing:
-        raise refused(name, missing)
-
-
-def sources(document: Any, key: str = "stack") -> Iterator[tuple[str, str]]:
-    """Every `source` (and `source_logo`, `sourceLogo`) of a document with its key; packages of the system come from the archive of packages."""
-    if isinstance(document, list):
-        for number, one in enumerate(document):
-            yield from sources(one, f"{key}[{number}]")
-    elif isinstance(document, dict) and document.get("tag") != "ospkg":
-        for name, value in document.items():
-            if name in ("source", "source_logo", "sourceLogo") and isinstance(value, str) and value:
-                yield f"{key}.{name}", value
-            else:
-                yield from sources(value, f"{key}.{name}")
+def _with_library(stack: Stack, files: Path, written: dict[str, Any], own: dict[str, Any], library: Mapping[tuple[str, str], Kept]) -> Stack:
+    """The stack with the files of the library's bundles; those that only the archive's own ones named go."""
+    clear(files, sources(written.get("stack"), "stack"), sources(own, "stack"))
+    placed = []
+    for bundle in stack.bundles:
+        kept = library.get((bundle.name, bundle.version))
+        placed.append(lay_out(kept.document, kept.files, files) if kept else bundle.document)
+    return parse_document({**stack.document, "bundles": placed})
 
 
 def write_archive(template: Template, format: str, archive: Path, work: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from cli import render
 from cli.commands import (
     account,
+    bundle,
     catalogue,
     clean,
     deploy,
@@ -54,6 +55,7 @@ app.add_typer(scan.app, name="scan")
 app.add_typer(image.app, name="image")
 app.add_typer(spec.app, name="spec")
 app.add_typer(template.app, name="template")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(job.app, name="job")
 app.add_typer(user.app, name="user")
 app.add_typer(account.app, name="account")

@@ -1,4 +1,4 @@
-"""A template file and the files that it names, packed as hammr packs them: members by their place, sources rewritten to it."""
+"""A template or bundle file and the files that it names, packed as hammr packs them: members by their place, sources rewritten to it."""
 
 from __future__ import annotations
 
@@ -39,33 +39,45 @@ class Packing:
         holder[key] = member
 
 
-def pack(file: Path, text: str, archive: Path, kind: str = "stack") -> None:
+def pack(file: Path, text: str, archive: Path) -> None:
     """Write the archive of the template file. Raises `CommandError` that names every source that is not there."""
-    document = _read(file, text)
-    top = document.get(kind)
+    document = _read(file, text, "template")
+    top = document.get("stack")
     if not isinstance(top, dict):
-        raise CommandError(f"{file} has no '{kind}' section", hint="forgelet template validate --file FILE")
+        raise CommandError(f"{file} has no 'stack' section", hint="forgelet template validate --file FILE")
     document["builders"] = None
     packing = Packing(file.absolute().parent)
     _stack(packing, top)
+    _write(packing, file, document, archive, "template")
+
+
+def pack_bundle(file: Path, text: str, archive: Path) -> None:
+    """The same of a bundle file."""
+    document = _read(file, text, "bundle")
+    packing = Packing(file.absolute().parent)
+    _bundle(packing, document, "")
+    _write(packing, file, document, archive, "bundle")
+
+
+def _write(packing: Packing, file: Path, document: dict[str, Any], archive: Path, kind: str) -> None:
     if packing.problems:
         raise CommandError(f"files of {file} are missing; nothing was sent", hint="mend the sources named above", problems=packing.problems)
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
         for member, path in packing.members.items():
             tar.add(path, member)
         data = (json.dumps(document, indent=2) if file.suffix == ".json" else yaml.safe_dump(document, allow_unicode=True)).encode()
-        info = tarfile.TarInfo("template.json" if file.suffix == ".json" else "template.yml")
+        info = tarfile.TarInfo(f"{kind}.json" if file.suffix == ".json" else f"{kind}.yml")
         info.size = len(data)
         tar.addfile(info, io.BytesIO(data))
 
 
-def _read(file: Path, text: str) -> dict[str, Any]:
+def _read(file: Path, text: str, kind: str) -> dict[str, Any]:
     try:
         document = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError) as error:
-        raise CommandError(f"{file} cannot be read: {error}", hint="forgelet template validate --file FILE") from error
+        raise CommandError(f"{file} cannot be read: {error}", hint=f"forgelet {kind} validate --file FILE") from error
     if not isinstance(document, dict):
-        raise CommandError(f"{file} is no template file", hint="forgelet template validate --file FILE")
+        raise CommandError(f"{file} is no {kind} file", hint=f"forgelet {kind} validate --file FILE")
     return document
 
 
@@ -82,7 +94,7 @@ def _bundle(packing: Packing, bundle: dict[str, Any], where: str) -> None:
     name, version = _plain(bundle.get("name")), _plain(bundle.get("version"))
     for key, holder, title in (("sourceLogo", bundle, "sourceLogo"), ("source", bundle.get("license"), "license.source")):
         if isinstance(holder, dict) and holder.get(key):
-            packing.take(holder, key, f"bundles/{name}/{Path(str(holder[key])).name}", f"{where}.{title}")
+            packing.take(holder, key, f"bundles/{name}/{Path(str(holder[key])).name}", f"{where}.{title}".lstrip("."))
     _files(packing, bundle, f"bundles/{name}/{version}", where)
 
 
@@ -90,8 +102,8 @@ def _files(packing: Packing, holder: dict[str, Any], place: str, where: str) -> 
     for number, file in enumerate(_dicts(holder.get("files"))):
         if file.get("tag") != "ospkg":
             member = f"{place}/{_plain(file.get('name'))}"
-            packing.take(file, "source", member, f"{where}.files[{number}].source")
-            _files(packing, file, member, f"{where}.files[{number}]")
+            packing.take(file, "source", member, f"{where}.files[{number}].source".lstrip("."))
+            _files(packing, file, member, f"{where}.files[{number}]".lstrip("."))
 
 
 def _plain(value: Any) -> str:

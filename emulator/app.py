@@ -83,6 +83,7 @@ def _include(app: FastAPI) -> None:
     from emulator.resources.appliances import archives
     from emulator.resources.appliances import builds as appliance_builds
     from emulator.resources.appliances import routes as appliances
+    from emulator.resources.bundles import routes as bundles
     from emulator.resources.deployments import routes as deployments
     from emulator.resources.distributions import routes as distributions
     from emulator.resources.formats import routes as formats
@@ -99,7 +100,7 @@ def _include(app: FastAPI) -> None:
 
     for module in (accounts, distributions, formats, orgs, quotas):
         app.include_router(module.router, prefix="/api")
-    for module in (users, agents, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds):
+    for module in (users, agents, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds, bundles):
         app.include_router(module.router, prefix="/api")
     app.include_router(binaries.router)
     for module in (publications, deployments, migrations):

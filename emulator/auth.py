@@ -141,16 +141,17 @@ def _credentials(header: str | None) -> tuple[str, str]:
 
 
 def seed(database: Database, login: str, password: str) -> None:
-    """The first user is there, with the password of the settings."""
+    """The first user is there. He gets the password of the settings when it is another than at the last start; one that he chose stays."""
     with database.write() as session:
         user = session.exec(select(User).where(User.login == login)).first()
         if user is None:
-            user = User(login=login, password=hash_password(password), created=stamp.now(), admin=True)
+            hashed = hash_password(password)
+            user = User(login=login, password=hashed, seeded=hashed, created=stamp.now(), admin=True)
             session.add(user)
             session.flush()
             assert user.id is not None
             session.add(local_account(user.id, login))
             return
         user.admin = True
-        if not matches(password, user.password):
-            user.password = hash_password(password)
+        if not user.seeded or not matches(password, user.seeded):
+            user.password = user.seeded = hash_password(password)

@@ -7,7 +7,8 @@ lock                   held by the service that owns the folder
 cache/                 outlives everything but `reset?cache=true`
 scans/ID/              one report: head.json, files.ndjson.zst, overlay.tar.zst …
 templates/ID/          one template: files/ (as in its archive) and scan/, hard links to the scan that it comes from
-exports/ID/            one export of a template: archive.tar.gz
+bundles/ID/            one bundle of a library: files/ (as in its archive)
+exports/ID/            one export of a template: archive.tar.gz; bundle-ID/ of a bundle
 uploads/               archives that wait for their import
 images/ID/             one image: image.json, disks, verifications/JOB.json
 cloud/                 the local cloud: images/UUID/, instances/UUID/
@@ -22,7 +23,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-CONTENTS = ("scans", "templates", "exports", "uploads", "images", "cloud", "fetched", "jobs")
+CONTENTS = ("scans", "templates", "bundles", "exports", "uploads", "images", "cloud", "fetched", "jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,21 @@ class Folders:
     def template(self, appliance_id: int) -> Path:
         return self.data / "templates" / str(appliance_id)
 
+    def bundle(self, bundle_id: int) -> Path:
+        return self.data / "bundles" / str(bundle_id)
+
     def export(self, export_id: int) -> Path:
         return self.data / "exports" / str(export_id)
+
+    def bundle_export(self, export_id: int) -> Path:
+        return self.data / "exports" / f"bundle-{export_id}"
 
     def upload(self, import_id: int) -> Path:
         """Where the archive of an import waits for its job."""
         return self.data / "uploads" / f"{import_id}.tar.gz"
+
+    def bundle_upload(self, import_id: int) -> Path:
+        return self.data / "uploads" / f"bundle-{import_id}.tar.gz"
 
     def image(self, image_id: int) -> Path:
         return self.data / "images" / str(image_id)

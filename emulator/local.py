@@ -119,6 +119,14 @@ def validate_template(text: str, name: str) -> list[str]:
     return [*found, *(f"builder {spec.type}: {spec.disk_size} MiB" for spec in parse(text, name))] if builders else found
 
 
+def validate_bundle(text: str, name: str) -> list[str]:
+    """Raises `SpecError` with every mistake of a bundle file; answers what is in it, one line each."""
+    from builders.bundle import parse_bundle
+
+    bundle = parse_bundle(text, name)
+    return [f"bundle '{bundle.name}' {bundle.version}: {len(bundle.files)} files named"]
+
+
 def _has_builders(text: str) -> bool:
     import yaml
 

@@ -1,7 +1,7 @@
 """Every answer of the service, written down when `FORGELET_JOURNAL` names a folder: what a client asked, and the XML that it got.
 
 One file a process, one JSON object a line: `method`, `path` (without the query, where signatures are), `status`, `client` (its
-User-Agent), and for UForge's XML the `body`. Request bodies, where passwords are, are not kept; download secrets in answers are, so the file is its owner's only.
+User-Agent), for UForge's XML the `body`, and for a refusal in JSON that as `refusal`. Request bodies, where passwords are, are not kept; download secrets in answers are, so the file is its owner's only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.wire.negotiation import XML, header
+from emulator.wire.negotiation import JSON, XML, header
 
 
 class Journal:
@@ -31,13 +31,14 @@ class Journal:
             await self._app(scope, receive, send)
             return
         told: dict[str, Any] = {"method": scope["method"], "path": scope["path"], "client": header(scope, b"user-agent"), "status": 0}
-        body, keep = bytearray(), False
+        body, keep = bytearray(), ""
 
         async def noted(message: Message) -> None:
             nonlocal keep
             if message["type"] == "http.response.start":
                 told["status"] = message["status"]
-                keep = dict(message["headers"]).get(b"content-type", b"").decode("latin-1") == XML
+                media = dict(message["headers"]).get(b"content-type", b"").decode("latin-1")
+                keep = "body" if media == XML else "refusal" if media == JSON and message["status"] >= 400 else ""
             elif keep:
                 body.extend(message.get("body", b""))
             await send(message)
@@ -45,7 +46,7 @@ class Journal:
         try:
             await self._app(scope, receive, noted)
         finally:
-            self._write({**told, "body": body.decode()} if keep else told)
+            self._write({**told, keep: body.decode()} if keep else told)
 
     def _write(self, told: dict[str, Any]) -> None:
         with self._lock, os.fdopen(os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as out:

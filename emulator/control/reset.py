@@ -15,6 +15,7 @@ from sqlmodel import Session, SQLModel, col, select
 from emulator.folders import Folders
 from emulator.resources.accounts.tables import local_account
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport
+from emulator.resources.bundles.tables import Bundle, BundleExport, BundleImport
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
 from emulator.resources.scans.tables import Scan, ScannedInstance
@@ -73,11 +74,15 @@ def _places(session: Session, folders: Folders, user: User) -> Iterable[Path]:
     """The folders of everything that belongs to the user."""
     scans = select(Scan.id).join(ScannedInstance).where(ScannedInstance.user_id == user.id)
     exports = select(ApplianceExport.id).join(Appliance).where(Appliance.user_id == user.id)
+    bundle_exports = select(BundleExport.id).join(Bundle).where(Bundle.user_id == user.id)
     owned: list[tuple[Callable[[int], Path], object]] = [
         (folders.scan, scans),
         (folders.template, select(Appliance.id).where(Appliance.user_id == user.id)),
         (folders.export, exports),
         (folders.upload, select(ApplianceImport.id).where(ApplianceImport.user_id == user.id)),
+        (folders.bundle, select(Bundle.id).where(Bundle.user_id == user.id)),
+        (folders.bundle_export, bundle_exports),
+        (folders.bundle_upload, select(BundleImport.id).where(BundleImport.user_id == user.id)),
         (folders.image, select(Image.id).where(Image.user_id == user.id)),
         (folders.job, select(Job.id).where(col(Job.user_id) == user.id)),
     ]

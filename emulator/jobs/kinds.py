@@ -20,7 +20,18 @@ class State(StrEnum):
 
 ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 
-RESOURCE = {"scan": "scan", "build": "dib", "verify": "vm", "export": "archive", "import": "archive", "scan-import": "archive", "publish": "cloud", "provision": "cloud"}
+RESOURCE = {
+    "scan": "scan",
+    "build": "dib",
+    "verify": "vm",
+    "export": "archive",
+    "import": "archive",
+    "scan-import": "archive",
+    "bundle-export": "archive",
+    "bundle-import": "archive",
+    "publish": "cloud",
+    "provision": "cloud",
+}
 """Kind of job -> the scarce thing that it holds while it runs."""
 
 CAPACITY = {"scan": 2, "dib": 1, "vm": 1, "archive": 2, "cloud": 2}
@@ -71,6 +82,8 @@ def again(kind: str, arguments: dict[str, Any]) -> str:
 _TEMPLATES = {
     "export": "forgelet template export --id {appliance}",
     "import": "forgelet template import --file ARCHIVE",
+    "bundle-export": "forgelet bundle export --id {bundle}",
+    "bundle-import": "forgelet bundle import --file ARCHIVE",
     "scan-import": "forgelet scan import --id {scan} --name '{name}' --version '{version}'",
     "publish": "forgelet image publish --id {image} --account '{account}' --file FILE",
     "provision": "forgelet deploy create --publish-id {publication} --name '{name}' --flavor {flavor}",

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from emulator.jobs.kinds import ENDED, State
 from emulator.jobs.outcome import Outcome
+from emulator.jobs.placeholders import forget
 from emulator.resources.jobs.tables import Job, JobEvent
 from emulator.storage import stamp
 from emulator.storage.engine import Database
@@ -29,6 +30,8 @@ def close(session: Session, job: Job, outcome: Outcome) -> None:
     """The job is over, in the caller's transaction."""
     _close(job, outcome)
     _event(session, job, "state", outcome.state, outcome.message)
+    if outcome.state != State.DONE:
+        forget(session, job)
 
 
 def _event(session: Session, job: Job, kind: str, name: str, message: str = "") -> None:

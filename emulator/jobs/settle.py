@@ -49,6 +49,10 @@ def _place(folders: Folders, job: Job) -> Path:
         return folders.template(job.arguments["appliance"])
     if job.kind == "export":
         return folders.export(job.arguments["export"])
+    if job.kind == "bundle-import":
+        return folders.bundle(job.arguments["bundle"])
+    if job.kind == "bundle-export":
+        return folders.bundle_export(job.arguments["export"])
     return folders.scan(job.arguments["scan"]) if job.kind == "scan" else folders.image(job.arguments["image"])
 
 

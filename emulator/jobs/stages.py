@@ -18,6 +18,8 @@ STAGES = (
     "export.pack",
     "import.read",
     "scan-import.copy",
+    "bundle-export.pack",
+    "bundle-import.read",
     "publish.check",
     "publish.upload",
     "provision.place",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import Session
 
 from emulator.folders import Folders
-from emulator.jobs import clouds, templates
+from emulator.jobs import bundles, clouds, templates
 from emulator.jobs.outcome import Outcome, done
 from emulator.resources.jobs.tables import Job
 from emulator.resources.scans.tables import ScannedInstance
@@ -162,6 +162,8 @@ TASKS: Mapping[str, Task] = {
     "export": templates.export,
     "import": templates.read,
     "scan-import": templates.from_scan,
+    "bundle-export": bundles.export,
+    "bundle-import": bundles.read,
     "publish": clouds.publish,
     "provision": clouds.provision,
 }

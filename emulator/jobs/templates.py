@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmodel import Session, select
@@ -9,10 +10,12 @@ from sqlmodel import Session, select
 from emulator.jobs.outcome import Outcome, done
 from emulator.resources.appliances.tables import Appliance
 from emulator.resources.images.tables import Image
+from emulator.resources.users.tables import User
 from emulator.storage import stamp
 from scanner.errors import UserError
 
 if TYPE_CHECKING:
+    from builders.library import Kept
     from builders.spec import BuilderSpec
     from builders.stack import Stack
     from builders.template import Template
@@ -46,9 +49,13 @@ def read(todo: Assignment) -> Outcome:
     archive = todo.folders.upload(todo.arguments["import"])
     try:
         todo.progress.stage("read", "Reading the archive")
-        stack, edited = read_archive(archive, todo.result, use_major=todo.arguments["useMajor"])
+        there = _library(todo) if todo.arguments["reuseBundles"] else {}
+        stack, edited = read_archive(archive, todo.result, use_major=todo.arguments["useMajor"], library=there)
         for path in edited:
             todo.progress.log(f"edited in the overlay: {path}")
+        for one in stack.own_bundles:
+            if (one.name, one.version) in there:
+                todo.progress.log(f"taken from the library: bundle '{one.name}' {one.version}")
         _fill(todo, stack, force=todo.arguments["force"])
     finally:
         archive.unlink(missing_ok=True)
@@ -79,23 +86,40 @@ def build(todo: Assignment, spec: BuilderSpec) -> Outcome:
     return done("Done, created")
 
 
-def _fill(todo: Assignment, stack: Stack, *, force: bool = False) -> None:
-    """Write down what the template is; one of the same name and version goes away when it is forced. Raises `Conflict`."""
-    from emulator.resources.appliances import service as templates
+def _library(todo: Assignment) -> dict[tuple[str, str], Kept]:
+    from emulator.resources.bundles import service as bundles
 
+    with todo.database.read() as session:
+        return bundles.library(session, todo.folders, todo.job.user_id)
+
+
+def _fill(todo: Assignment, stack: Stack, *, force: bool = False) -> None:
+    """Write down what the template is, and its bundles into the library; a template of the same name and version, and other bundles of
+    the same, go away when it is forced. Raises `Conflict`, `QuotaExceeded`."""
+    from emulator.resources.appliances import service as templates
+    from emulator.resources.bundles import service as bundles
+    from emulator.resources.quotas import service as quotas
+
+    gone: list[Path] = []
     with todo.database.write() as session:
         made = session.get_one(Appliance, todo.arguments["appliance"])
         there = templates.named(session, made.user_id, stack.name, stack.version)
         if there is not None and there.id != made.id:
             if not force:
                 templates.check_free(session, made.user_id, stack.name, stack.version)
-            _replace(todo, session, there)
+            gone.append(_replace(session, todo, there))
+        else:
+            quotas.check(todo.folders, session, session.get_one(User, made.user_id), "appliance", 0)
+        gone += bundles.take_in(session, todo.folders, made.user_id, [one.document for one in stack.own_bundles], todo.result / "files", force=force)
         made.name, made.version, made.description, made.stack = stack.name, stack.version, stack.description, stack.document
         made.distribution, made.arch = f"{stack.system.name} {stack.system.version} ", "x86_64"
         made.scanned, made.imported, made.modified = stack.from_scan, bool(todo.arguments.get("imported")), stamp.now()
+    for folder in gone:
+        todo.folders.discard(folder)
 
 
-def _replace(todo: Assignment, session: Session, there: Appliance) -> None:
+def _replace(session: Session, todo: Assignment, there: Appliance) -> Path:
+    """The folder that is nobody's once the transaction is over. Raises `UserError`."""
     if session.exec(select(Image).where(Image.appliance_id == there.id)).first() is not None:
         raise UserError(
             f"the template '{there.name}' of version '{there.version}' cannot be replaced: images were made from it",
@@ -104,4 +128,4 @@ def _replace(todo: Assignment, session: Session, there: Appliance) -> None:
     assert there.id is not None
     session.delete(there)
     session.flush()
-    todo.folders.discard(todo.folders.template(there.id))
+    return todo.folders.template(there.id)

@@ -8,13 +8,16 @@ from emulator.jobs.kinds import State
 from emulator.resources.jobs.tables import Job
 
 
-def op_status(job: Job) -> dict[str, Any]:
-    """`complete` also for what is done with blind spots; `message` is always there, clients need it."""
+def op_status(job: Job, *, mistakes: bool = False) -> dict[str, Any]:
+    """`complete` also for what is done with blind spots; `message` is always there, clients need it.
+
+    With `mistakes` a failure names every one of them: hammr shows `detailedErrorMsg` of some failures only.
+    """
     return {
         "cancelled": job.state == State.CANCELLED,
         "complete": job.state == State.DONE,
         "error": job.state == State.FAILED,
-        "errorMessage": job.error,
+        "errorMessage": "\n".join([job.error, *(job.problems if mistakes else ())]),
         "message": job.message,
         "percentage": job.percent,
     }

@@ -6,6 +6,7 @@ from emulator.control.tables import Fault
 from emulator.resources.accounts.tables import CloudAccount
 from emulator.resources.agents.tables import Download
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport, ScanImport
+from emulator.resources.bundles.tables import Bundle, BundleExport, BundleImport
 from emulator.resources.deployments.tables import Deployment
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job, JobEvent
@@ -19,6 +20,9 @@ __all__ = [
     "Appliance",
     "ApplianceExport",
     "ApplianceImport",
+    "Bundle",
+    "BundleExport",
+    "BundleImport",
     "CloudAccount",
     "Deployment",
     "Download",

@@ -90,7 +90,37 @@ def test_a_template_that_nobody_edited_builds_the_image_of_its_scan(bench: Bench
     assert ours.keys() == theirs.keys()
 
 
-def test_what_was_edited_is_in_the_image_and_nothing_else_changed(bench: Bench, edit: Path, image: int, began: float, tmp_path: Path) -> None:
+BUNDLE = """\
+name: my tools
+version: '1.0'
+destination: /opt/tools
+license: {name: MIT, source: license.txt}
+files:
+- {name: run.sh, source: run.sh, rights: '750', ownerGroup: 'carol:mail', symlink: /usr/local/bin/run}
+- {name: data.tar.gz, source: data.tar.gz, destination: /srv/data, extract: true}
+- {name: folder, source: folder}
+- {name: setup.sh, source: run.sh, install: true, params: --now}
+- {name: early, source: early.sh, tag: bootscript, bootType: firstboot, bootOrder: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def shelved(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A bundle of the user's library."""
+    folder = tmp_path_factory.mktemp("bundle")
+    for name in ("license.txt", "run.sh", "folder/inner/deep", "early.sh", "packed/leaf"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n# {name}\n")
+    subprocess.run(["tar", "-czf", str(folder / "data.tar.gz"), "-C", str(folder), "packed"], check=True)
+    (folder / "bundle.yml").write_text(BUNDLE)
+    bench.cli("bundle", "create", "--file", str(folder / "bundle.yml"))
+    (made,) = [one for one in bench.json("bundle", "list")["mySoftwareList"]["mySoftware"] if one["name"] == "my tools"]
+    return dict(made)
+
+
+def test_what_was_edited_is_in_the_image_and_nothing_else_changed(
+    bench: Bench, edit: Path, image: int, began: float, shelved: dict[str, Any], tmp_path: Path
+) -> None:
     tree = tmp_path / "new"
     (tree / "srv").mkdir(parents=True)
     (tree / "srv/edited").write_text("edited\n")
@@ -99,9 +129,12 @@ def test_what_was_edited_is_in_the_image_and_nothing_else_changed(bench: Bench, 
     document = yaml.safe_load((edit / "template.yml").read_text())
     document["stack"]["version"] = "2.0"
     document["stack"]["installation"] = {"users": [{"name": "carol", "userId": 1717}], "timezone": "Asia/Tokyo"}
-    document["stack"]["config"] = [{"name": "hello", "source": "hello.sh"}]
+    document["stack"]["config"] = [{"name": "hello", "source": "hello.sh", "order": 2}]
+    # With --rbundles what the library has under that name and version counts, not this.
+    document["stack"]["bundles"].append({"name": "my tools", "version": "1.0", "files": [{"name": "decoy", "source": "hello.sh"}]})
     (edit / "template.yml").write_text(yaml.safe_dump(document))
-    template = made(bench, "template", "create", "--file", str(edit / "template.yml"))
+    template = made(bench, "template", "create", "--file", str(edit / "template.yml"), "--rbundles")
+    assert template["uri"] in bench.json("bundle", "list")["mySoftwareList"]["mySoftware"][-1]["applianceUris"]["uri"]
     bench.cli("template", "build", "--id", str(template["dbId"]), "--file", str(EXAMPLE))
     newest = int(bench.json("image", "list")["images"]["image"][-1]["dbId"])
     ours, theirs = canonical(bench, newest, tmp_path, began), canonical(bench, image, tmp_path, began)
@@ -115,5 +148,20 @@ def test_what_was_edited_is_in_the_image_and_nothing_else_changed(bench: Bench, 
         assert (root / "srv/edited").read_text() == "edited\n"
         assert "carol:x:1717:" in (root / "etc/passwd").read_text()
         assert str((root / "etc/localtime").readlink()) == "/usr/share/zoneinfo/Asia/Tokyo"
-        (script,) = (root / "usr/local/lib/forgelet/first-boot").iterdir()
-        assert script.read_text() == "#!/bin/sh\necho hello > /root/hello\n"
+        scripts = [path.read_text() for path in sorted((root / "usr/local/lib/forgelet/first-boot").iterdir())]
+        assert scripts[0].endswith("'/opt/tools/setup.sh' --now\n")
+        assert scripts[1:] == ["#!/bin/sh\n# early.sh\n", "#!/bin/sh\necho hello > /root/hello\n"]
+        _look_at_bundle(root)
+
+
+def _look_at_bundle(root: Path) -> None:
+    """Every file of `BUNDLE` on the image's disk, with its owner, rights and links; none of the one that it took the place of."""
+    tools = root / "opt/tools"
+    run, info = tools / "run.sh", (tools / "run.sh").stat()
+    mail = next(int(line.split(":")[2]) for line in (root / "etc/group").read_text().splitlines() if line.startswith("mail:"))
+    assert (run.read_text(), info.st_mode & 0o7777, info.st_uid, info.st_gid) == ("#!/bin/sh\n# run.sh\n", 0o750, 1717, mail)
+    assert str((root / "usr/local/bin/run").readlink()) == "/opt/tools/run.sh"
+    assert (root / "srv/data/packed/leaf").read_text() == "#!/bin/sh\n# packed/leaf\n"
+    assert (tools / "folder/inner/deep").read_text() == "#!/bin/sh\n# folder/inner/deep\n"
+    assert (root / "usr/share/doc/my_tools/license.txt").read_text() == "#!/bin/sh\n# license.txt\n"
+    assert {path.name for path in tools.iterdir()} == {"run.sh", "folder", "setup.sh"}

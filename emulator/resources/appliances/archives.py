@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from anyio import open_file, to_thread
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse
 
 from emulator.errors import Conflict
 from emulator.jobs.kinds import State
+from emulator.resources import uploads
 from emulator.resources.appliances import transfers
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
@@ -78,15 +79,7 @@ async def upload(iid: int, request: Request, here: TheService, owner: TheOwner) 
 
     if not await to_thread.run_sync(find):
         raise Conflict(f"import {iid} has its archive already", hint="begin another import")
-    place = here.folders.upload(iid)
-    partial = place.with_name(f"{place.name}.{id(request)}")
-    try:
-        async with await open_file(partial, "wb") as out:
-            async for piece in request.stream():
-                await out.write(piece)
-        partial.rename(place)
-    finally:
-        partial.unlink(missing_ok=True)
+    await uploads.save(request, here.folders.upload(iid))
     job = await to_thread.run_sync(transfers.begin_import, here, owner, iid)
     return answer("status", op_status(job), 201)
 
@@ -101,7 +94,7 @@ def show_import(iid: int, here: TheService, owner: TheOwner) -> Response:
 def import_status(iid: int, here: TheService, owner: TheOwner) -> Response:
     with here.database.read() as session:
         _, _, job = transfers.find_import(session, owner, iid)
-    return answer("status", op_status(job) if job else transfers.WAITING)
+    return answer("status", op_status(job, mistakes=True) if job else transfers.WAITING)
 
 
 @router.post(SCAN)

@@ -90,7 +90,8 @@ def remove_export(here: Service, export: ApplianceExport) -> None:
 
 
 def open_import(here: Service, user: User, *, imported: bool, force: bool, reuse_bundles: bool, use_major: bool) -> ApplianceImport:
-    """A place for an archive to be uploaded to."""
+    """A place for an archive to be uploaded to. Raises `QuotaExceeded` before anything is sent."""
+    _room(here, user, force)
     assert user.id is not None
     made = ApplianceImport(
         user_id=user.id, imported=imported, force=force, reuse_bundles=reuse_bundles, use_major=use_major, created=stamp.now()
@@ -102,7 +103,8 @@ def open_import(here: Service, user: User, *, imported: bool, force: bool, reuse
 
 def begin_import(here: Service, user: User, import_id: int) -> Job:
     """Queue the reading of the archive that was uploaded. Raises `Conflict` for a second one."""
-    quotas.room(here, user, "appliance")
+    with here.database.read() as session:
+        _room(here, user, find_import(session, user, import_id)[0].force)
     with here.database.write() as session:
         found, _, _ = find_import(session, user, import_id)
         if found.job_id is not None:
@@ -111,10 +113,15 @@ def begin_import(here: Service, user: User, import_id: int) -> Job:
         job = ledger.create(session, user.id, "import", f"users/{user.login}/imports/{import_id}", {})
         appliance = _placeholder(session, user, job)
         found.job_id, found.appliance_id = job.id, appliance.id
-        options = {"force": found.force, "useMajor": found.use_major, "imported": found.imported}
+        options = {"force": found.force, "useMajor": found.use_major, "imported": found.imported, "reuseBundles": found.reuse_bundles}
         job.arguments = {"import": import_id, "appliance": appliance.id, **options}
     here.queue.submit()
     return job
+
+
+def _room(here: Service, user: User, force: bool) -> None:
+    """What is forced may replace a template: only its job knows, and asks again."""
+    quotas.room(here, user, *([] if force else ["appliance"]))
 
 
 def _placeholder(session: Session, user: User, job: Job, name: str = "", version: str = "") -> Appliance:
@@ -142,7 +149,7 @@ def tell_import(user: User, found: tuple[ApplianceImport, Appliance | None, Job 
     return {
         "created": one.created,
         "dbId": one.id,
-        "status": op_status(job) if job else WAITING,
+        "status": op_status(job, mistakes=True) if job else WAITING,
         "uploaded": job is not None,
         "useMajor": one.use_major,
         "reuseBundles": one.reuse_bundles,

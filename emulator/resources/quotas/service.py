@@ -1,19 +1,22 @@
 """How much a user has, how much he may have, and the refusal when that is all.
 
 appliance: his templates; scan: his scans; generation: builds that he began and that did not fail or get cancelled, since the last
-reset; diskusage: bytes of his reports and images on disk.
+reset; diskusage: bytes of his reports, templates, bundles and images on disk.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session, col, func, or_, select
 
 from emulator.errors import QuotaExceeded
+from emulator.folders import Folders
 from emulator.jobs.kinds import State
 from emulator.resources.appliances.tables import Appliance
+from emulator.resources.bundles.tables import Bundle
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
 from emulator.resources.scans.tables import Scan, ScannedInstance
@@ -28,64 +31,75 @@ UNLIMITED = -1
 NAMES = {"appliance": "templates", "diskusage": "bytes on disk", "generation": "generated images", "scan": "scans"}
 
 
-def limit(session: Session, user: User, kind: str) -> int:
+def limit(session: Session, user_id: int | None, kind: str) -> int:
     """`UNLIMITED` unless an administrator said otherwise."""
-    found = session.exec(select(Quota).where(Quota.user_id == user.id, Quota.type == kind)).first()
+    found = session.exec(select(Quota).where(Quota.user_id == user_id, Quota.type == kind)).first()
     return found.limit if found else UNLIMITED
 
 
-def used(here: Service, session: Session, user: User, kind: str) -> int:
-    """How much there is."""
+def used(folders: Folders, session: Session, user_id: int | None, kind: str) -> int:
+    """How much there is, what is being made included."""
     if kind == "diskusage":
-        return _bytes(here, session, user)
+        return _bytes(folders, session, user_id)
     lost = (State.FAILED, State.CANCELLED)
     if kind == "appliance":
         failed = select(Job.id).where(col(Job.state).in_(lost))
-        wanted = select(func.count(col(Appliance.id))).where(Appliance.user_id == user.id, or_(col(Appliance.job_id).is_(None), col(Appliance.job_id).not_in(failed)))
+        wanted = select(func.count(col(Appliance.id))).where(Appliance.user_id == user_id, or_(col(Appliance.job_id).is_(None), col(Appliance.job_id).not_in(failed)))
     elif kind == "scan":
-        wanted = select(func.count(col(Scan.id))).where(Scan.instance_id == ScannedInstance.id, ScannedInstance.user_id == user.id)
+        wanted = select(func.count(col(Scan.id))).where(Scan.instance_id == ScannedInstance.id, ScannedInstance.user_id == user_id)
     else:
-        wanted = select(func.count(col(Job.id))).where(Job.user_id == user.id, Job.kind == "build", col(Job.state).not_in(lost))
+        wanted = select(func.count(col(Job.id))).where(Job.user_id == user_id, Job.kind == "build", col(Job.state).not_in(lost))
     return int(session.exec(wanted).one())
 
 
-def _bytes(here: Service, session: Session, user: User) -> int:
-    scans = session.exec(select(Scan.id).where(Scan.instance_id == ScannedInstance.id, ScannedInstance.user_id == user.id)).all()
-    images = session.exec(select(Image.id).where(Image.user_id == user.id)).all()
-    folders = [*(here.folders.scan(number) for number in scans if number), *(here.folders.image(number) for number in images if number)]
-    return sum(_size(folder) for folder in folders)
+def _bytes(folders: Folders, session: Session, user_id: int | None) -> int:
+    scans = select(Scan.id).where(Scan.instance_id == ScannedInstance.id, ScannedInstance.user_id == user_id)
+    owned: list[tuple[Callable[[int], Path], Any]] = [
+        (folders.scan, scans),
+        (folders.template, select(Appliance.id).where(Appliance.user_id == user_id)),
+        (folders.bundle, select(Bundle.id).where(Bundle.user_id == user_id)),
+        (folders.image, select(Image.id).where(Image.user_id == user_id)),
+    ]
+    # Templates share files with scans and bundles: each counts once.
+    sizes: dict[tuple[int, int], int] = {}
+    for place, query in owned:
+        for number in session.exec(query):
+            sizes.update(_sizes(place(number)))
+    return sum(sizes.values())
 
 
-def _size(folder: Path) -> int:
-    total = 0
+def _sizes(folder: Path) -> Iterator[tuple[tuple[int, int], int]]:
     for path in folder.rglob("*"):
         try:
             found = path.lstat()
         except FileNotFoundError:
             continue
-        total += found.st_blocks * 512
-    return total
+        yield (found.st_dev, found.st_ino), found.st_blocks * 512
 
 
 def tell(here: Service, user: User) -> list[dict[str, Any]]:
     """quota, one of each type."""
     with here.database.read() as session:
-        return [{"type": kind, "nb": used(here, session, user, kind), "limit": limit(session, user, kind), "frequency": "none"} for kind in TYPES]
+        return [{"type": kind, "nb": used(here.folders, session, user.id, kind), "limit": limit(session, user.id, kind), "frequency": "none"} for kind in TYPES]
 
 
 def room(here: Service, user: User, *kinds: str, more: int = 1) -> None:
     """There is room for `more` of each of `kinds`, and for some bytes on disk. Raises `QuotaExceeded`."""
     with here.database.read() as session:
         for kind in (*kinds, "diskusage"):
-            most = limit(session, user, kind)
-            if most == UNLIMITED:
-                continue
-            there = used(here, session, user, kind)
-            if there + (1 if kind == "diskusage" else more) > most:
-                raise QuotaExceeded(
-                    f"the quota of '{user.login}' is used up: {there} of {most} {NAMES[kind]}{f', and {more} more are asked for' if more > 1 else ''}",
-                    hint=f"delete some, or let an administrator raise it: forgelet user quota {user.login} --type {kind} --limit NUMBER",
-                )
+            check(here.folders, session, user, kind, 1 if kind == "diskusage" else more)
+
+
+def check(folders: Folders, session: Session, user: User, kind: str, more: int) -> None:
+    """There is room for `more` of `kind`; 0 asks of one that is counted already. Raises `QuotaExceeded`."""
+    most = limit(session, user.id, kind)
+    there = used(folders, session, user.id, kind) if most != UNLIMITED else 0
+    if most != UNLIMITED and there + more > most:
+        before = there if more else there - 1
+        raise QuotaExceeded(
+            f"the quota of '{user.login}' is used up: {before} of {most} {NAMES[kind]}{f', and {more} more are asked for' if more > 1 else ''}",
+            hint=f"delete some, or let an administrator raise it: forgelet user quota {user.login} --type {kind} --limit NUMBER",
+        )
 
 
 def allow(database: Database, user: User, kind: str, most: int) -> None:

@@ -14,6 +14,8 @@ from emulator.auth import hash_password
 from emulator.errors import Conflict
 from emulator.jobs.kinds import State
 from emulator.resources.accounts.tables import local_account
+from emulator.resources.appliances.tables import ApplianceImport
+from emulator.resources.bundles.tables import BundleImport
 from emulator.resources.jobs.tables import Job, JobEvent
 from emulator.resources.users.tables import ApiKey, User
 from emulator.service import Service
@@ -21,7 +23,7 @@ from emulator.storage import stamp
 from scanner.errors import NotFound, UserError
 
 LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-GOES_ALONG = frozenset({"api_key", "quota", "cloud_account", "job"})
+GOES_ALONG = frozenset({"api_key", "quota", "cloud_account", "appliance_import", "bundle_import", "job"})
 """Tables whose rows are deleted with their user; rows in any other keep him."""
 
 
@@ -94,6 +96,8 @@ def remove(here: Service, user: User) -> None:
             raise Conflict(f"'{user.login}' is the last administrator", hint="make another first: forgelet user create LOGIN --admin")
         _keeps_nothing(session, user)
         numbers = session.exec(select(Job.id).where(Job.user_id == user.id)).all()
+        for imports in (ApplianceImport, BundleImport):
+            session.exec(delete(imports).where(col(imports.user_id) == user.id))
         session.exec(delete(JobEvent).where(col(JobEvent.job_id).in_(numbers)))
         session.exec(delete(Job).where(col(Job.user_id) == user.id))
         session.delete(session.get_one(User, user.id))

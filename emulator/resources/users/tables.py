@@ -20,6 +20,8 @@ class User(SQLModel, table=True):
     email: str = ""
     first_name: str = ""
     surname: str = ""
+    seeded: str = ""
+    """Hash of the password that the settings gave to the first user; empty for all others."""
 
 
 class ApiKey(SQLModel, table=True):

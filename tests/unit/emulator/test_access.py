@@ -95,3 +95,14 @@ def test_a_changed_password_of_the_settings_counts_at_the_next_start(service: Se
     seed(service.database, "root", "other")
     with pytest.raises(Unauthorized):
         service.authenticator.user(header)
+
+
+def test_a_password_that_the_first_user_chose_stays_at_the_next_start(http: TestClient, service: Service) -> None:
+    from emulator.auth import seed
+
+    assert http.put("/_forgelet/users/root/password", json={"password": "mine"}).status_code == 204
+    seed(service.database, "root", "forgelet")
+    assert http.get("/api/users/root", auth=("root", "mine")).status_code == 200
+    assert http.get("/api/users/root", auth=("root", "forgelet")).status_code == 401
+    seed(service.database, "root", "other")
+    assert http.get("/api/users/root", auth=("root", "other")).status_code == 200

@@ -125,7 +125,7 @@ def test_every_mistake_of_an_archive_is_told_and_nothing_is_kept(drive_templates
     assert not service.folders.template(1).exists()
 
 
-@pytest.mark.parametrize("data", [b"", b"<xml/>", archive(STACK, ("../../evil", b"x")), archive(STACK)[:-60]])
+@pytest.mark.parametrize("data", [b"", b"<xml/>", archive(STACK, ("../../evil", b"x")), archive(STACK)[:-60]], ids=["empty", "xml", "traversal", "cut"])
 def test_what_is_no_archive_of_a_template_is_refused(drive_templates: Templates, service: Service, data: bytes) -> None:
     before = sorted(path.name for path in service.folders.data.parent.iterdir())
     told = drive_templates.upload(data)

@@ -1,0 +1,131 @@
+"""`forgelet bundle`: list, validate, create, import, export, clone, delete, categories."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import render
+from cli.client import Client
+from cli.commands.build import read_file
+from cli.commands.catalogue import show
+from cli.context import client, follow
+from cli.errors import CommandError
+from cli.packing import pack_bundle
+from cli.render import Format, Output
+
+app = typer.Typer(help="Bundles: files, packages and scripts that templates share.", no_args_is_help=True)
+Id = Annotated[int, typer.Option("--id", help="Number of the bundle.")]
+File = Annotated[Path, typer.Option(help="The bundle file, YAML or JSON.")]
+
+
+@app.command("list")
+def list_bundles(context: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the bundles of your library."""
+    answer = client(context).get("mysoftware")
+    rows = [
+        (b["dbId"], b["name"], b["version"], b["description"], (b["category"] or {}).get("name", ""), render.size(b["size"]), "X" if b["imported"] else "")
+        for b in answer["mySoftwareList"]["mySoftware"]
+    ]
+    show(answer, output, ("Id", "Name", "Version", "Description", "Category", "Size", "Imported"), rows, "bundles")
+
+
+@app.command()
+def validate(file: File) -> None:
+    """Check a bundle file; no service is needed."""
+    from emulator import local
+
+    for line in local.validate_bundle(read_file(file), file.name):
+        render.say(f"  {line}")
+    render.say(f"OK: Syntax of bundle file [{file.name}] is ok")
+
+
+@app.command()
+def create(
+    context: typer.Context, file: File, archive_path: Annotated[Path | None, typer.Option(help="Keep the archive that is sent, here.")] = None
+) -> None:
+    """Create a bundle from a bundle file and the files that it names; of an archive it is the same as import."""
+    if file.name.endswith((".tar.gz", ".tgz")):
+        _send(client(context), file, imported=False)
+        return
+    from emulator import local
+
+    text = read_file(file)
+    local.validate_bundle(text, file.name)
+    render.say(f"OK: Syntax of bundle file [{file.name}] is ok")
+    with tempfile.TemporaryDirectory(prefix="forgelet-") as folder:
+        archive = archive_path or Path(folder) / "archive.tar.gz"
+        pack_bundle(file, text, archive)
+        _send(client(context), archive, imported=False)
+
+
+@app.command("import")
+def import_archive(context: typer.Context, file: Annotated[Path, typer.Option(help="The archive (.tar.gz).")]) -> None:
+    """Create a bundle from an archive."""
+    _send(client(context), file, imported=True)
+
+
+def _send(service: Client, archive: Path, *, imported: bool) -> None:
+    if not archive.is_file():
+        raise CommandError(f"there is no archive {archive}", hint="give --file a .tar.gz")
+    place = service.post(f"bundleimports?imported={imported}", None)
+    service.upload(f"bundleimports/{place['dbId']}/uploads", archive)
+    made = service.get(f"bundleimports/{place['dbId']}")
+    render.say("Importing bundle ...")
+    follow(service, made["jobId"])
+    uri = service.get(f"bundleimports/{place['dbId']}")["referenceUri"]
+    render.say(f"OK: bundle {uri.rpartition('/')[2]} ({uri})")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    id: Id,
+    file: Annotated[Path | None, typer.Option(help="Where to write the archive; NAME.tar.gz.")] = None,
+    output_format: Annotated[str, typer.Option("--outputFormat", help="`yaml` or `json`.")] = "yaml",
+) -> None:
+    """Write a bundle as an archive that can be edited, imported again, and kept."""
+    service = client(context)
+    into = file or Path(f"{service.get(f'mysoftware/{id}')['name']}.tar.gz")
+    made = service.post(f"mysoftware/{id}/exports?outputFormat={output_format}", None)
+    follow(service, made["jobId"])
+    place = f"mysoftware/{id}/exports/{made['dbId']}"
+    for _ in service.download(f"{place}/downloads", into):
+        pass
+    service.delete(place)
+    render.say(f"OK: {into}")
+
+
+@app.command()
+def clone(
+    context: typer.Context,
+    id: Id,
+    name: Annotated[str, typer.Option(help="Name of the clone.")],
+    version: Annotated[str, typer.Option(help="Version of the clone.")],
+) -> None:
+    """The same bundle under another name or version."""
+    made = client(context).post(f"mysoftware/{id}/clone", {"name": name, "version": version})
+    render.say(f"OK: bundle {made['dbId']}: {made['name']} {made['version']}")
+
+
+@app.command()
+def delete(context: typer.Context, id: Id, no_confirm: Annotated[bool, typer.Option("--no-confirm", help="Do not ask.")] = False) -> None:
+    """Delete a bundle; templates keep what they took of it."""
+    service = client(context)
+    found = service.get(f"mysoftware/{id}")
+    if not no_confirm and not typer.confirm(f"Delete bundle {id} ({found['name']} {found['version']})?", default=True):
+        raise typer.Abort
+    service.delete(f"mysoftware/{id}")
+    render.say("OK: deleted")
+
+
+@app.command()
+def categories(context: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the categories that a bundle can have."""
+    service = client(context)
+    org = service.get("orgs")["orgs"]["org"][0]["dbId"]
+    answer = service.shared(f"orgs/{org}/categories", query="type=='PROJECT'")
+    show(answer, output, ("Name",), [(one["name"],) for one in answer["categories"]["category"]], "categories")
