@@ -15,10 +15,11 @@ from builders.archive import Archive, PackageId, pool_name, write_status
 from builders.dib import ELEMENTS, BaseRequest, build_base
 from builders.errors import BuildFailed
 from builders.plan import BuildPlan, Verdict, system_accounts
-from builders.repack import repack
+from builders.repack import make_folder, repack
 from scanner.host.run import run
 from scanner.overlay import unpack
 from scanner.progress import Progress
+from scanner.report import Report, State
 
 GENERATION = 1
 """Counted up when bases of before must not be used any more."""
@@ -93,7 +94,15 @@ def _repacked(packages: list[PackageId], scan: Path, work: Path, *, merged_usr: 
         if (scan / name).exists():
             for _ in unpack(scan / name, tree):
                 pass
+    _folders(tree, scan)
     return repack(packages, tree, debs, merged_usr=merged_usr)
+
+
+def _folders(tree: Path, scan: Path) -> None:
+    """Folders that the scan did not look into (/run, /tmp …): packages own them all the same, and count on them."""
+    for entry in Report(scan).files():
+        if entry.state == State.EXCLUDED and entry.type == "directory" and entry.mode:
+            make_folder(tree, entry)
 
 
 def _depends(entries: Iterator[dict[str, str]]) -> list[str]:

@@ -14,6 +14,7 @@ from builders.errors import BuildFailed
 from builders.explain import canonical
 from scanner.errors import HostileInput
 from scanner.host.run import run
+from scanner.report import FileEntry
 from scanner.wire import safe_path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
@@ -85,6 +86,14 @@ def _copy(tree: Path, staging: Path, paths: Iterable[str]) -> None:
     run(["tar", "--create", f"--file={archive}", *kept, "--sparse", "--no-recursion", f"--directory={tree}", "--null", "--verbatim-files-from", "--files-from=-"], data=b"".join(there), root=True)
     run(["tar", "--extract", f"--file={archive}", *kept, "--preserve-permissions", "--same-owner", f"--directory={staging}"], root=True)
     run(["rm", "-f", "--", str(archive)], root=True)
+
+
+def make_folder(tree: Path, entry: FileEntry) -> None:
+    """The folder `entry` in the captured tree, empty, with its owner and mode. Raises `HostileInput`."""
+    place = tree / entry.path.lstrip("/")
+    _inside(tree, place, entry.path)
+    if not (place.is_symlink() or place.exists()):
+        run(["install", "-d", "-m", entry.mode, "-o", str(entry.uid), "-g", str(entry.gid), "--", str(place)], root=True)
 
 
 def _inside(root: Path, place: Path, path: str) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from builders.archive import PackageId
 from builders.errors import BuildFailed
-from builders.repack import repack
+from builders.repack import make_folder, repack
 from scanner.errors import HostileInput
+from scanner.report import FileEntry
 
 from .conftest import Machine
 
@@ -151,3 +152,17 @@ def test_a_name_that_no_package_can_have_is_refused(captured: Machine, tmp_path:
     with pytest.raises(HostileInput, match="is no name of a package"):
         pack(captured, tmp_path / "debs", PackageId(name, "amd64", "1"))
     assert list((tmp_path / "debs").iterdir()) == []
+
+
+def test_a_folder_that_the_scan_did_not_look_into_is_there_with_owner_and_mode(tmp_path: Path) -> None:
+    make_folder(tmp_path, FileEntry("/tmp", "directory", "excluded", "temporary", mode="1777", uid=33, gid=34))
+    info = (tmp_path / "tmp").stat()
+    assert (info.st_mode & 0o7777, info.st_uid, info.st_gid) == (0o1777, 33, 34)
+
+
+def test_such_a_folder_is_never_made_through_a_link_that_leads_out(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/var").symlink_to(tmp_path)
+    with pytest.raises(HostileInput):
+        make_folder(tmp_path / "tree", FileEntry("/var/run", "directory", "excluded", "user", mode="0755"))
+    assert not (tmp_path / "run").exists()
