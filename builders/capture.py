@@ -99,6 +99,9 @@ def _all(head: ScanReport) -> set[str]:
 
 def pick(entry: FileEntry, foreign_names: Set[str]) -> Literal["overlay", "foreign"] | None:
     """Where the contents of one path go; `foreign_names` are packages that must be repacked from their files."""
+    if entry.state == State.MANAGED and entry.package is None and entry.type == "directory":
+        # Several packages share it; an empty one is in no other way told to be a folder.
+        return "foreign" if foreign_names else None
     if entry.state == State.MANAGED:
         return "foreign" if entry.package and entry.package.partition(":")[0] in foreign_names else None
     if entry.state == State.MISSING:

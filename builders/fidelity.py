@@ -192,6 +192,8 @@ def _there(entry: FileEntry | None) -> bool:
 def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Explainer) -> str | None:
     kind = kind_of(one)
     rule = explainer.explain(one.path, kind, one.fields)
+    if rule is None and kind == ONLY_SOURCE and one.left is not None and one.left.state == State.EXCLUDED and one.left.type != "directory":
+        return "left-out"
     if rule is None and kind == CHANGED and _translated(one, copy):
         return "translated"
     if rule is None and _owner(one) in copy.nearest and _NEAREST.issuperset(one.fields if kind == CHANGED else ()):

@@ -19,6 +19,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -149,6 +150,7 @@ class _Walk:
                 self._set(entry)
                 given.add(path) if path in self.WATCHED or path.startswith("/etc/systemd/system/") else None
             elif entry.state == State.EXCLUDED and entry.mode and entry.type == "directory":
+                self._make(entry)
                 self._set(entry)
         self._prune()
         return given
@@ -195,6 +197,11 @@ class _Walk:
             if stat.S_ISREG(info.st_mode):
                 os.chmod(self._place(path), stat.S_IMODE(info.st_mode))
             self.outcome.moved += 1
+
+    def _make(self, entry: FileEntry) -> None:
+        """A folder whose contents the scan left out: something is mounted there, or comes back by itself."""
+        with suppress(FileExistsError, FileNotFoundError, NotADirectoryError):
+            os.mkdir(os.fsencode(entry.path).rpartition(b"/")[2], dir_fd=self._folder(entry.path))
 
     def _set(self, entry: FileEntry) -> None:
         try:

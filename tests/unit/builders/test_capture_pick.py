@@ -26,7 +26,7 @@ FOREIGN = {"tool", "libtool"}
         ("/usr/bin/tool", "file", "managed", "tool", "foreign"),
         ("/usr/share/tool", "directory", "managed", "tool", "foreign"),
         ("/usr/lib/libtool.so", "symlink", "managed", "libtool:amd64", "foreign"),
-        ("/usr", "directory", "managed", None, None),
+        ("/usr", "directory", "managed", None, "foreign"),
         ("/usr/bin/toolbox", "file", "managed", "toolbox", None),
         ("/etc/nginx/nginx.conf", "file", "conffile-changed", "nginx", "overlay"),
         ("/etc/tool.conf", "file", "conffile-changed", "tool", "overlay"),

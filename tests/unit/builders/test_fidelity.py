@@ -444,3 +444,9 @@ def test_a_unit_of_the_sources_that_the_copy_starts_is_explained_by_the_rule_of_
     other = [unit.model_copy(update={"name": "ssh.service"}) for unit in units]
     found = judged(write_report(services=other[:1]), Copy(write_report(services=other[1:]), tmp_path, set()))
     assert [one.rule for one in found.differences] == [None]
+
+
+@pytest.mark.parametrize(("type", "state", "rule"), [("file", "excluded", "left-out"), ("directory", "excluded", None), ("file", "unmanaged", None)])
+def test_a_file_that_the_scan_left_out_is_not_missed_and_a_folder_is(write_report: WriteReport, tmp_path: Path, type: str, state: str, rule: str | None) -> None:
+    found = judged(write_report([entry("/opt/cache.bin", type, state)]), Copy(write_report(), tmp_path, set()))
+    assert [one.rule for one in found.differences] == [rule]

@@ -395,3 +395,12 @@ def test_a_file_that_was_diverted_is_where_the_administrator_has_it(source: Mach
     assert not base.at("/usr/sbin/none.real").exists()
     assert outcome.diverted == 1
     assert outcome.lacking == []
+
+
+def test_a_folder_that_the_scan_left_out_is_there_and_empty(source: Machine, base: Machine, run_pass: Callable[..., Outcome]) -> None:
+    source.file("/srv/volume/data", b"of a volume")
+    source.at("/srv/volume").chmod(0o2750)
+    report = source.scan("/srv/volume", choose=lambda report: lambda entry: pick(entry, set()))
+    run_pass(report, base, "cloud")
+    assert list(base.at("/srv/volume").iterdir()) == []
+    assert stat.S_IMODE(base.at("/srv/volume").stat().st_mode) == 0o2750
