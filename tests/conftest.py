@@ -1,4 +1,4 @@
-"""What holds for every test: answers of services are written down for the contract, which is checked last."""
+"""What holds for every test: answers of services are written down for the contract, which is checked last; one real cloud for the whole run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.openstack import Openstack, install
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,6 +19,17 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     if before is None:
         del os.environ["FORGELET_JOURNAL"]
+
+
+@pytest.fixture(scope="session")
+def openstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Openstack]:
+    """A real Keystone and a real Glance."""
+    made = Openstack(install(), tmp_path_factory.mktemp("openstack") / "state")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

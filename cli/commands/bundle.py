@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 
 from cli import render
-from cli.client import Client
+from cli.archives import fetch, remove, send
 from cli.commands.build import read_file
 from cli.commands.catalogue import show
-from cli.context import client, follow
-from cli.errors import CommandError
+from cli.context import client
 from cli.packing import pack_bundle
 from cli.render import Format, Output
 
@@ -49,7 +48,7 @@ def create(
 ) -> None:
     """Create a bundle from a bundle file and the files that it names; of an archive it is the same as import."""
     if file.name.endswith((".tar.gz", ".tgz")):
-        _send(client(context), file, imported=False)
+        send(client(context), file, "bundle", "bundleimports", "imported=False")
         return
     from emulator import local
 
@@ -59,25 +58,13 @@ def create(
     with tempfile.TemporaryDirectory(prefix="forgelet-") as folder:
         archive = archive_path or Path(folder) / "archive.tar.gz"
         pack_bundle(file, text, archive)
-        _send(client(context), archive, imported=False)
+        send(client(context), archive, "bundle", "bundleimports", "imported=False")
 
 
 @app.command("import")
 def import_archive(context: typer.Context, file: Annotated[Path, typer.Option(help="The archive (.tar.gz).")]) -> None:
     """Create a bundle from an archive."""
-    _send(client(context), file, imported=True)
-
-
-def _send(service: Client, archive: Path, *, imported: bool) -> None:
-    if not archive.is_file():
-        raise CommandError(f"there is no archive {archive}", hint="give --file a .tar.gz")
-    place = service.post(f"bundleimports?imported={imported}", None)
-    service.upload(f"bundleimports/{place['dbId']}/uploads", archive)
-    made = service.get(f"bundleimports/{place['dbId']}")
-    render.say("Importing bundle ...")
-    follow(service, made["jobId"])
-    uri = service.get(f"bundleimports/{place['dbId']}")["referenceUri"]
-    render.say(f"OK: bundle {uri.rpartition('/')[2]} ({uri})")
+    send(client(context), file, "bundle", "bundleimports", "imported=True")
 
 
 @app.command()
@@ -90,13 +77,7 @@ def export(
     """Write a bundle as an archive that can be edited, imported again, and kept."""
     service = client(context)
     into = file or Path(f"{service.get(f'mysoftware/{id}')['name']}.tar.gz")
-    made = service.post(f"mysoftware/{id}/exports?outputFormat={output_format}", None)
-    follow(service, made["jobId"])
-    place = f"mysoftware/{id}/exports/{made['dbId']}"
-    for _ in service.download(f"{place}/downloads", into):
-        pass
-    service.delete(place)
-    render.say(f"OK: {into}")
+    fetch(service, f"mysoftware/{id}/exports", output_format, into)
 
 
 @app.command()
@@ -114,12 +95,7 @@ def clone(
 @app.command()
 def delete(context: typer.Context, id: Id, no_confirm: Annotated[bool, typer.Option("--no-confirm", help="Do not ask.")] = False) -> None:
     """Delete a bundle; templates keep what they took of it."""
-    service = client(context)
-    found = service.get(f"mysoftware/{id}")
-    if not no_confirm and not typer.confirm(f"Delete bundle {id} ({found['name']} {found['version']})?", default=True):
-        raise typer.Abort
-    service.delete(f"mysoftware/{id}")
-    render.say("OK: deleted")
+    remove(client(context), "bundle", f"mysoftware/{id}", ask=not no_confirm)
 
 
 @app.command()

@@ -10,10 +10,11 @@ from xml.sax.saxutils import quoteattr
 import typer
 
 from cli import render
+from cli.archives import fetch, remove, send
 from cli.client import Client
 from cli.commands.build import conditions, follow_image, read_file
 from cli.commands.rehearse import tell
-from cli.context import client, follow
+from cli.context import client
 from cli.errors import CommandError
 from cli.packing import pack
 from cli.render import Format, Output
@@ -66,7 +67,7 @@ def create(
 ) -> None:
     """Create a template from a template file and the files that it names; of an archive it is the same as import."""
     if file.name.endswith((".tar.gz", ".tgz")):
-        _send(client(context), file, imported=False, force=force, reuse=rbundles, major=usemajor)
+        send(client(context), file, "template", "imports", f"imported=False&force={force}&reuseBundles={rbundles}&useMajor={usemajor}")
         return
     from emulator import local
 
@@ -76,7 +77,7 @@ def create(
     with tempfile.TemporaryDirectory(prefix="forgelet-") as folder:
         archive = archive_path or Path(folder) / "archive.tar.gz"
         pack(file, text, archive)
-        _send(client(context), archive, imported=False, force=force, reuse=rbundles, major=usemajor)
+        send(client(context), archive, "template", "imports", f"imported=False&force={force}&reuseBundles={rbundles}&useMajor={usemajor}")
 
 
 @app.command("import")
@@ -88,19 +89,7 @@ def import_archive(
     usemajor: Major = False,
 ) -> None:
     """Create a template from an archive."""
-    _send(client(context), file, imported=True, force=force, reuse=rbundles, major=usemajor)
-
-
-def _send(service: Client, archive: Path, *, imported: bool, force: bool, reuse: bool, major: bool) -> None:
-    if not archive.is_file():
-        raise CommandError(f"there is no archive {archive}", hint="give --file a .tar.gz")
-    place = service.post(f"imports?imported={imported}&force={force}&reuseBundles={reuse}&useMajor={major}", None)
-    service.upload(f"imports/{place['dbId']}/uploads", archive)
-    made = service.get(f"imports/{place['dbId']}")
-    render.say("Importing template ...")
-    follow(service, made["jobId"])
-    uri = service.get(f"imports/{place['dbId']}")["referenceUri"]
-    render.say(f"OK: template {uri.rpartition('/')[2]} ({uri})")
+    send(client(context), file, "template", "imports", f"imported=True&force={force}&reuseBundles={rbundles}&useMajor={usemajor}")
 
 
 @app.command()
@@ -111,14 +100,7 @@ def export(
     output_format: Annotated[str, typer.Option("--outputFormat", help="`yaml` or `json`.")] = "yaml",
 ) -> None:
     """Write a template as an archive that can be edited, created again, and kept."""
-    service = client(context)
-    made = service.post(f"appliances/{id}/exports?outputFormat={output_format}", None)
-    follow(service, made["jobId"])
-    place = f"appliances/{id}/exports/{made['dbId']}"
-    for _ in service.download(f"{place}/downloads", file):
-        pass
-    service.delete(place)
-    render.say(f"OK: {file}")
+    fetch(client(context), f"appliances/{id}/exports", output_format, file)
 
 
 @app.command()
@@ -136,12 +118,7 @@ def clone(
 @app.command()
 def delete(context: typer.Context, id: Id, no_confirm: Annotated[bool, typer.Option("--no-confirm", help="Do not ask.")] = False) -> None:
     """Delete a template."""
-    service = client(context)
-    found = service.get(f"appliances/{id}")
-    if not no_confirm and not typer.confirm(f"Delete template {id} ({found['name']} {found['version']})?", default=True):
-        raise typer.Abort
-    service.delete(f"appliances/{id}")
-    render.say("OK: deleted")
+    remove(client(context), "template", f"appliances/{id}", ask=not no_confirm)
 
 
 @app.command()

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.bench import Bench
-from support.openstack import PASSWORD, Openstack, install
+from support.openstack import PASSWORD, Openstack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
-
-
-@pytest.fixture(scope="module")
-def openstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Openstack]:
-    made = Openstack(install(), tmp_path_factory.mktemp("openstack") / "state")
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
 
 
 def test_what_comes_back_from_glance_is_the_image_that_was_proven(bench: Bench, image: int, openstack: Openstack, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One cloud for the session; each test has a service of its own folder, or none."""
+"""Each test has a service on a folder of its own; the cloud is one for the whole run (`tests/conftest.py`)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.openstack import Openstack, install
 from support.service import Service
-
-
-@pytest.fixture(scope="session")
-def openstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Openstack]:
-    """A real Keystone and a real Glance."""
-    made = Openstack(install(), tmp_path_factory.mktemp("openstack") / "state")
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
