@@ -15,6 +15,9 @@ from support.bench import EXAMPLE, Bench
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     made = Bench(tmp_path_factory.mktemp("forgelet"))
     yield made
+    # Instances that a test which failed did not end.
+    made.service.http.post("/_forgelet/reset")
+    made.service.until(lambda: not made.service.http.get("/_forgelet/reset").json()["pending"])
     made.service.close()
 
 

@@ -39,7 +39,7 @@ def test_a_migration_in_one_command(bench: Bench, image: int, live_system: str, 
   name: in-one
   source: {{docker: {live_system}}}
   target:
-    builder: {{type: openstack, account: local, imageName: in-one}}
+    builder: {{type: openstack, account: local, imageName: in-one, installation: {{diskSize: 2000}}}}
     provision: {{flavor: f1.small}}
 """
     )
