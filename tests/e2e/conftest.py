@@ -1,6 +1,7 @@
 """The whole chain on the real engines, driven as a person drives it: the command line against the real service.
 
-One live system, one service data folder and one base disk serve the whole run.
+One live system, one service data folder and one base disk serve the whole run. `test_migration.py` comes first: it kills the service
+while the base is built, so the base must not be there yet.
 """
 
 from __future__ import annotations
