@@ -45,8 +45,6 @@ ACTIVE = 300.0
 """Seconds that Glance gets to make an image active once it has all of it."""
 BOOT = 900.0
 """Seconds that Nova gets to make a server active."""
-DISK_FORMATS = {"vhd": "vpc"}
-"""Ours -> Glance's names of formats, where they differ."""
 STATES = {state.value: state for state in InstanceState}
 
 
@@ -121,7 +119,7 @@ class OpenstackCloud:
     def _described(self, offer: Offer) -> dict[str, Any]:
         return {
             "name": offer.name,
-            "disk_format": DISK_FORMATS.get(offer.format, offer.format),
+            "disk_format": offer.format,
             "container_format": "bare",
             "min_disk": offer.min_disk,
             "min_ram": offer.min_ram,
