@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.openstack import Openstack, install
+
+pytest.register_assert_rewrite("support")
+
+from support.openstack import Openstack, install  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)

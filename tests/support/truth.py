@@ -90,7 +90,7 @@ def _digests(system: System, found: Snapshot) -> None:
 def _flags(system: System, found: Snapshot) -> None:
     """What lsattr shows, but for what the file system says of itself."""
     areas = " ".join(area for area in ("/etc", "/usr", "/srv", "/opt", "/home", "/root", "/var") if area not in system.pruned)
-    for line in system.said(f"lsattr -R {areas} 2>/dev/null || true").split(b"\n"):
+    for line in system.said(f"lsattr -Ra {areas} 2>/dev/null || true").split(b"\n"):
         flags, _, path = os.fsdecode(line).partition(" ")
         letters = flags.replace("-", "").replace("e", "").replace("I", "")
         if letters and path in found:

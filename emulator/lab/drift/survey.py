@@ -79,7 +79,7 @@ def survey(shell: Shell, areas: Sequence[str] = AREAS) -> Survey:
     _paths(found, shell(f"find {where} -xdev -printf '{_FIND}' 2>/dev/null || true".encode()))
     said = shell(f"getfattr -hR -m - --absolute-names {where} 2>/dev/null || true".encode())
     found.attributed = {_unescaped(line[8:]) for line in said.split(b"\n") if line.startswith(b"# file: ")}
-    found.attributed |= set(_flagged(shell(f"lsattr -R {where} 2>/dev/null || true".encode())))
+    found.attributed |= set(_flagged(shell(f"lsattr -Ra {where} 2>/dev/null || true".encode())))
     _services(found, shell)
     _accounts(found, shell)
     _dpkg(found, shell)
