@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gzip
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +16,7 @@ from scanner.repack import repack
 from scanner.report import Container, Facts, FileEntry, Machine, Report, ScanReport, System, file_table, write_head
 from scanner.selection import Part, Selection
 from scanner.targets.base import Target
-from scanner.wire import Inventory
+from scanner.wire import Inventory, Table
 
 Pick = Callable[[FileEntry], Literal["overlay", "foreign"] | None]
 """Says of one path where its contents go: the overlay, the archive of packages that no repository offers, or nowhere."""
@@ -25,8 +28,15 @@ INVENTORY_SHARE = 70
 """Percent of the whole job that the inventory is when contents are captured as well."""
 
 
-def scan(target: Target, into: Path, progress: Progress, *, choose: Chooser | None = None, excludes: Sequence[str] = ()) -> Report:
-    """Scan `target` into the folder `into`: `head.json`, `files.ndjson.zst` and, with `choose`, `overlay.tar.zst` and `foreign.tar.zst`.
+KNOWN = "known.gz"
+"""Beside a report: what lets the next scan of the same system leave unread what stayed as it was (`scanner/agent/known.py`)."""
+
+
+def scan(
+    target: Target, into: Path, progress: Progress, *, choose: Chooser | None = None, excludes: Sequence[str] = (), known: Path | None = None
+) -> Report:
+    """Scan `target` into the folder `into`: `head.json`, `files.ndjson.zst`, `known.gz` and, with `choose`, `overlay.tar.zst` and
+    `foreign.tar.zst`. `known` is an earlier scan's.
 
     Without `choose` the scan is simple: metadata only. Raises `NotFound`, `Unreachable`, `HostileInput`, `StepFailed`, `Cancelled`;
     the folder is then the caller's to remove. A `missing` path for which `choose` names an archive becomes a whiteout of the overlay.
@@ -34,7 +44,7 @@ def scan(target: Target, into: Path, progress: Progress, *, choose: Chooser | No
     """
     into.mkdir(parents=True, exist_ok=True)
     progress.stage("inventory", target.label)
-    report = _inventory(target, into, progress, excludes, share=INVENTORY_SHARE if choose else 100)
+    report = _inventory(target, into, progress, excludes, known, share=INVENTORY_SHARE if choose else 100)
     if choose:
         progress.stage("capture", target.label)
         _capture(target, report, choose(report), progress)
@@ -44,7 +54,7 @@ def scan(target: Target, into: Path, progress: Progress, *, choose: Chooser | No
     return report
 
 
-def _inventory(target: Target, into: Path, progress: Progress, excludes: Sequence[str], share: int) -> Report:
+def _inventory(target: Target, into: Path, progress: Progress, excludes: Sequence[str], known: Path | None, share: int) -> Report:
     head = ScanReport(
         target=target.label,
         created=clock.now().isoformat(timespec="seconds"),
@@ -55,12 +65,23 @@ def _inventory(target: Target, into: Path, progress: Progress, excludes: Sequenc
     def seen(count: int, expected: int) -> None:
         progress.update(min(share - 1, share * count // max(count, expected)), f"{count} paths")
 
-    with file_table(into) as table, target.inventory(excludes) as stream:
-        Inventory(head, table, seen).read(stream)
+    with file_table(into) as table, _remembering(into) as remembered, target.inventory(excludes, known) as stream:
+        Inventory(head, table, seen, remembered).read(stream)
     write_head(into, head)
     counts = ", ".join(f"{name} {number}" for name, number in head.counts.items())
     progress.log(f"inventory of {target.label}: {counts}; {head.bytes} bytes; {len(head.blind_spots)} blind spots")
     return Report(into)
+
+
+@contextmanager
+def _remembering(into: Path) -> Iterator[Table]:
+    path = into / KNOWN
+    try:
+        with gzip.GzipFile(path, "wb", compresslevel=1, mtime=0) as packed, io.BufferedWriter(packed, 1 << 18) as lines:  # type: ignore[type-var]
+            yield lines
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _known(facts: Facts | None) -> System:

@@ -47,8 +47,9 @@ SECRET = re.compile(r"[A-Za-z ]{1,32}")
 OPTIONAL = ("sha256", "target", "package", "hardlink", "device", "secret")
 NUMBERS = ("uid", "gid", "size", "mtime")
 FILE_LINE = b'{"kind":"file",'
+SEEN = rb"\d{1,20}:\d{1,20}:\d{1,20}:-?\d{1,20}:-?\d{1,20}(?: [a-z0-9]{1,16}=[0-9a-f]{32,128}){0,4}"
 PLAIN_LINE = re.compile(
-    rb'\{"kind":"file",'
+    rb'\{"kind":"file",(?:"seen":"' + SEEN + rb'",)?'
     rb'("path":"(/|(?:/(?!\.{1,2}[/"])[ !#-.0-\[\]-~]+)+)",'
     rb'"type":"(?:file|directory|symlink)","state":"(managed|conffile-changed|managed-changed|unmanaged)","reason":"[a-z0-9-]+",'
     rb'"mode":"[0-7]{4}","uid":(?:0|[1-9]\d{0,9}),"gid":(?:0|[1-9]\d{0,9}),"size":(?:0|[1-9]\d{0,18}),"mtime":(?:0|-?[1-9]\d{0,18})'
@@ -64,12 +65,16 @@ class Table(Protocol):
 
 
 class Inventory:
-    """Reads one stream into a report's head and a file table. `seen` is told the number of paths so far and about how many there are."""
+    """Reads one stream into a report's head and a file table. `seen` is told the number of paths so far and about how many there are.
 
-    def __init__(self, head: ScanReport, table: Table, seen: Callable[[int, int], None]) -> None:
+    Lines by which the next scan knows files again go to `known` as they came.
+    """
+
+    def __init__(self, head: ScanReport, table: Table, seen: Callable[[int, int], None], known: Table | None = None) -> None:
         self._head = head
         self._table = table
         self._seen = seen
+        self._known = known
         self._counts: Counter[str] = Counter(files=0)
         self._digest = hashlib.sha256()
         self._last: list[bytes] | None = None
@@ -109,6 +114,8 @@ class Inventory:
         if plain and not self._ended:
             body, path, state = plain.groups()
             self._add(path.split(b"/")[1:] if path != b"/" else [], state.decode("ascii"), b"{" + body + b"\n")
+            if self._known and plain.start(1) > len(FILE_LINE):
+                self._known.write(line)
             return
         if not line.endswith(b"\n"):
             raise ValueError("a line is cut or longer than allowed")
@@ -119,7 +126,10 @@ class Inventory:
             raise ValueError("a line is no object")
         kind = row.pop("kind")
         if kind == "file":
+            seen = row.pop("seen", None)
             self._file(check(FileEntry(**row)))
+            if seen is not None:
+                self._remember(seen, line)
             return
         if not self._started and kind != "start":
             raise ValueError("it does not begin with 'start'")
@@ -132,6 +142,12 @@ class Inventory:
     def _file(self, entry: FileEntry) -> None:
         line = entry.to_json().encode("ascii") + b"\n"
         self._add(walk_key(entry.path), entry.state, line, canonical(entry, line))
+
+    def _remember(self, seen: object, line: bytes) -> None:
+        if not isinstance(seen, str) or not re.fullmatch(SEEN, seen.encode("ascii", "replace")):
+            raise ValueError("'seen' is not a stamp")
+        if self._known:
+            self._known.write(line)
 
     def _add(self, key: list[bytes], state: str, line: bytes, stable: bytes | None = None) -> None:
         """A line of the file table, checked; `stable` is what of it is in the digest, when not all of it."""

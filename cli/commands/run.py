@@ -44,6 +44,7 @@ def run(
     redact: Annotated[bool, typer.Option("--redact", help="With --overlay: leave the contents of secrets on the machine.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="With --overlay: the files of every package as well, for `strategy: replicate`.")] = False,
     volumes: Annotated[bool, typer.Option("--volumes", help="With --docker: the contents of its volumes and bind mounts as well.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every file, also those that stayed as the scan before found them.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Scan a live system."""
@@ -66,7 +67,7 @@ def run(
         body["access"] = opened(access, target)
     elif scan_port or scan_login or set(access) - {"password", "sudoPassword", "jumpPassword"}:
         raise CommandError("a login is for a host that SSH reaches", hint="give --ip HOST, or leave the login away")
-    asked = {"redact": redact, "volumes": volumes, "whole": whole}
+    asked = {"redact": redact, "volumes": volumes, "whole": whole, "fresh": no_cache}
     _run(service, {**body, **{key: True for key, value in asked.items() if value}}, output)
 
 

@@ -69,6 +69,7 @@ def again(kind: str, arguments: dict[str, Any]) -> str:
         overlay = (" --overlay" if arguments.get("overlay") else "") + (" --redact" if arguments.get("redact") else "")
         overlay += " --whole" if arguments.get("whole") else ""
         overlay += " --volumes" if arguments.get("volumes") else ""
+        overlay += " --no-cache" if arguments.get("fresh") else ""
         return f"forgelet scan run {where} --name '{arguments['name']}'{overlay}"
     if kind in _TEMPLATES:
         return _TEMPLATES[kind].format(**arguments)

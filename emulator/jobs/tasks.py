@@ -5,18 +5,20 @@ A task makes its result whole in `work/result`; the service moves it into place 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from emulator.folders import Folders
 from emulator.jobs import bundles, clouds, templates
+from emulator.jobs.kinds import State
 from emulator.jobs.outcome import Outcome, done
 from emulator.resources.jobs.tables import Job
-from emulator.resources.scans.tables import ScannedInstance
+from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.storage.engine import Database
 from scanner.progress import Progress
 
@@ -68,7 +70,7 @@ def scan(todo: Assignment) -> Outcome:
     if choose and todo.arguments.get("redact"):
         choose = redacting(choose)
     with opened(_target(todo)) as target:
-        report = scan_target(target, todo.result, todo.progress, choose=choose, excludes=_excludes(todo))
+        report = scan_target(target, todo.result, todo.progress, choose=choose, excludes=_excludes(todo), known=_known(todo))
     tell_distribution(todo, report)
     return scanned(len(report.head.blind_spots))
 
@@ -87,6 +89,24 @@ def _target(todo: Assignment) -> Target:
     from scanner.targets.access import Access
 
     return open_target(label, Access.parse(todo.secret), todo.progress.log)
+
+
+def _known(todo: Assignment) -> Path | None:
+    """What the last scan of the same live system left behind, whoever asked for it; None when it is not to be used, or there is none."""
+    from scanner.scan import KNOWN
+
+    if todo.arguments.get("fresh"):
+        return None
+    with todo.database.read() as session:
+        same = select(Scan.id).join(Job, col(Job.id) == Scan.job_id).where(Scan.target == todo.arguments["target"], Job.state == State.DONE)
+        last = session.exec(same.order_by(col(Scan.id).desc()).limit(1)).first()
+    kept = todo.work / KNOWN
+    try:
+        # A name of its own: the other scan may be deleted while this one reads.
+        os.link(todo.folders.scan(last or 0) / KNOWN, kept)
+    except OSError:
+        return None
+    return kept
 
 
 def _excludes(todo: Assignment) -> list[str]:

@@ -1,6 +1,6 @@
 """The agent's command line, and the wire.
 
-    python3 -m scanner.agent inventory --root R [--rules JSON] [--exclude PATH]... [--cross PATH]... [--blind JSON]
+    python3 -m scanner.agent inventory --root R [--rules JSON] [--exclude PATH]... [--cross PATH]... [--blind JSON] [--known FILE]
     python3 -m scanner.agent capture --root R --paths FILE
 
 `capture` writes a pax tar (see `archive.py`). `inventory` writes NDJSON, ASCII only, one object a line, in this order:
@@ -11,15 +11,17 @@
     {"kind":"network", …}                     one
     {"kind":"key"|"pin"|"cron"|…, …}          any number; the kinds and rows of scanner/configuration.py
     {"kind":"file", …}                        one a path, in walk order, `/` first; fields of report.FileEntry that say something
+                                              `seen` stands before them in lines of plain files that have settled: see `--known`
     {"kind":"blind_spot", "path", "reason"}   anywhere: what could not be read
     {"kind":"end", "counts", "bytes", "digest"}   last; a stream without it is damaged
 
 `counts` has one number a state, `files` (all of them) and one for every other kind of line that came. `bytes` is the sum of the
-sizes of regular files, each inode once. `digest` is the sha256 of all file lines without `"kind"` and with a line end each; of
+sizes of regular files, each inode once. `digest` is the sha256 of all file lines without `"kind"` and `"seen"` and with a line end each; of
 excluded paths only path, type, state and reason are in it, as the rest changes on an idle system (/proc, /run).
 `--rules` is a JSON list of [path, name]: what is pruned, and under which name (`scanner/rules.toml`). `--cross` names a mount point
 that is walked like any folder, as the partitions of a running machine's own disks are; all others are pruned. `--blind` is a JSON list of [path, reason]: blind spots of whoever started the
-agent, told first. Strings that are not the file
+agent, told first. `--known` is a gzip of file lines of an earlier scan (- is the request's body): plain files that stayed as they
+were, by device, inode, ctime (`seen`, with the digests besides SHA-256), size and mtime, are told without being read. Strings that are not the file
 table's are printable (bytes that are not UTF-8 are spelled `\\udcff`); the file table's path and target have them as lone surrogates.
 The exit status is 0 when the last line was written.
 """
@@ -29,7 +31,7 @@ import hashlib
 import json
 import os
 import sys
-from typing import BinaryIO, Dict, List, Mapping, Optional, Sequence
+from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Sequence
 
 from scanner.agent import (
     accounts,
@@ -41,6 +43,7 @@ from scanner.agent import (
     services,
     system,
 )
+from scanner.agent.known import Known
 from scanner.agent.rows import ENCODE, Told
 from scanner.agent.rules import Rules
 from scanner.agent.tree import Root, printable
@@ -69,8 +72,9 @@ class Wire:
         self.line("blind_spot", {"path": printable(path), "reason": reason})
 
     def file(self, told: Told) -> None:
-        body, stable, state, size, package = told
-        self._out.write(b'{"kind":"file",' + body[1:] + b"\n")
+        body, stable, state, size, package, seen = told
+        mark = b'"seen":"' + seen + b'",' if seen else b""
+        self._out.write(b'{"kind":"file",' + mark + body[1:] + b"\n")
         self._digest.update((stable or body) + b"\n")
         self.counts[state] = self.counts.get(state, 0) + 1
         self.counts["files"] += 1
@@ -85,9 +89,15 @@ class Wire:
 
 
 def inventory(
-    root: Root, rules: Rules, out: BinaryIO, cross: Sequence[bytes] = (), blind: Sequence[Sequence[str]] = (), readers: int = 0
+    root: Root,
+    rules: Rules,
+    out: BinaryIO,
+    cross: Sequence[bytes] = (),
+    blind: Sequence[Sequence[str]] = (),
+    readers: int = 0,
+    known: Optional[Known] = None,
 ) -> None:
-    """Phase 1: everything that is on the machine, without the contents. `readers` processes help to read it."""
+    """Phase 1: everything that is on the machine, without the contents. `readers` processes help to read what is not `known`."""
     wire = Wire(out)
     database = databases.read(root)
     wire.line("start", {"schema": SCHEMA, "expected": int(len(database.owner) * 1.1) + 1000})
@@ -111,7 +121,7 @@ def inventory(
     wire.line("network", system.network(root))
     for kind, row in facts.facts(root, wire.blind, sources, users, database.keys):
         wire.line(kind, row)
-    for line in Walk(root, rules, wire.blind, database, [*cross, *mounts.own_disks(root.path)], readers):
+    for line in Walk(root, rules, wire.blind, database, [*cross, *mounts.own_disks(root.path)], readers, known):
         wire.file(line)
     wire.end()
 
@@ -125,6 +135,7 @@ def arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument("--exclude", action="append", default=[], metavar="PATH")
     parser.add_argument("--cross", action="append", default=[], metavar="PATH")
     parser.add_argument("--blind", default="[]", help="JSON list of [path, reason]")
+    parser.add_argument("--known", metavar="FILE", help="file lines of an earlier scan, gzip; - is the request's body")
     parser.add_argument("--paths", help="file of NUL-separated paths in walk order; - is standard input")
     return parser.parse_args(argv)
 
@@ -135,11 +146,27 @@ def _rules(root: Root, options: argparse.Namespace) -> Rules:
     return rules
 
 
-def perform(root: Root, options: argparse.Namespace, out: BinaryIO) -> None:
-    """Do what the command line says. Raises OSError, ValueError."""
+def _known(options: argparse.Namespace, body: Any) -> Known:
+    known = Known()
+    if options.known == "-" and body is not None:
+        known.read(body)
+    elif options.known:
+        try:
+            with open(options.known, "rb") as source:
+                known.read(source)
+        except OSError:
+            # It saves time and is nothing else.
+            pass
+    return known
+
+
+def perform(root: Root, options: argparse.Namespace, out: BinaryIO, body: Any = None) -> None:
+    """Do what the command line says; `body` is what came with the request, to be read. Raises OSError, ValueError."""
     if options.verb == "inventory":
         cross = [os.fsencode(path) for path in options.cross]
-        inventory(root, _rules(root, options), out, cross, json.loads(options.blind), min(READERS, os.cpu_count() or 1))
+        inventory(root, _rules(root, options), out, cross, json.loads(options.blind), min(READERS, os.cpu_count() or 1), _known(options, body))
+    elif options.paths == "-" and body is not None:
+        capture.bring(root, body, out)
     else:
         capture.capture(root, options.paths, out)
 

@@ -5,9 +5,15 @@ import hashlib
 import os
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from scanner.agent import secrets
+
 CHUNK = 1 << 20
 HEAD = 32 << 10
 """How much of a file is kept to look for secrets in."""
+
+
+Verdict = Tuple[str, str, Optional[str], Dict[str, str]]
+"""State, reason code, owning package, what its package expects where the path differs."""
 
 
 class Content:
@@ -24,6 +30,14 @@ class Content:
     def digest(self, algorithm: str) -> Optional[str]:
         """In hexadecimal digits; None when it was not taken."""
         return self.sha256 if algorithm == "sha256" else self.others.get(algorithm)
+
+    def told(self, verdict: Verdict) -> Optional[bytes]:
+        """The whole line of the file table, if an earlier scan told it of the same file with the same verdict; None otherwise."""
+        return None
+
+    def secret(self, path: bytes) -> Optional[str]:
+        """The kind of secret that it is, at `path`; None when it is none."""
+        return secrets.kind_of(path, self.head)
 
 
 Digests = Tuple[str, Dict[str, str], bytes]

@@ -22,7 +22,7 @@ Blind = Callable[[bytes, str], None]
 class Found:
     """`stat` is None for a path that is expected and not there."""
 
-    __slots__ = ("content", "excluded", "flags", "hardlink", "kind", "path", "stat", "target", "xattrs")
+    __slots__ = ("content", "excluded", "flags", "hardlink", "kind", "path", "seen", "stat", "target", "xattrs")
 
     def __init__(self, path: bytes, stat: Optional[os.stat_result]) -> None:
         self.path = path
@@ -34,6 +34,7 @@ class Found:
         self.hardlink: Optional[Found] = None
         self.xattrs: Dict[str, str] = {}
         self.flags = ""
+        self.seen = b""
 
 
 def why(error: OSError) -> str:

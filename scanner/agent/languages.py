@@ -13,9 +13,14 @@ MARKS = (b"/METADATA", b"/PKG-INFO", b".egg-info", b"/package.json", b".gemspec"
 VERSION = re.compile(rb"\"version\"\s*:\s*\"([^\"\\]*)\"")
 
 
+def marked(path: bytes) -> bool:
+    """Whether a file with such a path may describe a package."""
+    return path.endswith(MARKS)
+
+
 def package(path: bytes, head: bytes) -> Optional[Row]:
     """The package that the file at `path` describes, by its first bytes; None when it describes none."""
-    if not path.endswith(MARKS):
+    if not marked(path):
         return None
     for pattern, read in ((PYTHON, _python), (NODE, _node), (GEM, _gem)):
         match = pattern.match(path)

@@ -9,6 +9,7 @@ from scanner.agent import xattrs
 from scanner.agent.content import examine
 from scanner.agent.flags import Flags
 from scanner.agent.found import Blind, Found, why
+from scanner.agent.known import Known
 from scanner.agent.tree import FILE, join, open_at
 
 Digests = Callable[[bytes, bool], Sequence[str]]
@@ -18,14 +19,15 @@ Digests = Callable[[bytes, bool], Sequence[str]]
 class Reading:
     """Reads paths of the file systems in `devices`."""
 
-    def __init__(self, devices: Iterable[int], digests: Digests, blind: Blind) -> None:
+    def __init__(self, devices: Iterable[int], digests: Digests, blind: Blind, known: Known) -> None:
         self._devices = frozenset(devices)
         self._digests = digests
         self._blind = blind
+        self._known = known
         self._flags = Flags()
 
     def plain(self, folder: int, path: bytes, name: bytes) -> Optional[Found]:
-        """The regular file `name` in the open folder at `path`, read; None when it is not as plain as it seemed: gone, of another
+        """The regular file `name` in the open folder at `path`, read or known; None when it is not as plain as it seemed: gone, of another
         kind, with several links, or of another file system."""
         try:
             stat = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -34,7 +36,10 @@ class Reading:
         if not st.S_ISREG(stat.st_mode) or stat.st_nlink > 1 or stat.st_dev not in self._devices:
             return None
         found = Found(join(path, name), stat)
-        self.file(folder, name, found)
+        if not self._known.recall(found, folder, name, self._digests(found.path, False)):
+            self.file(folder, name, found)
+            if found.content is not None:
+                found.seen = self._known.seen(found.content)
         return found
 
     def file(self, folder: int, name: bytes, found: Found) -> None:

@@ -6,38 +6,41 @@ import os
 import stat as st
 from typing import Any, Dict, Optional, Tuple
 
-from scanner.agent import languages, secrets, states
+from scanner.agent import languages, states
+from scanner.agent.content import Verdict
 from scanner.agent.database import Database
 from scanner.agent.found import Found
+from scanner.agent.known import OWN
 from scanner.agent.tree import text
 
-OWN = ("unmanaged", "conffile-changed", "managed-changed")
-"""States of files whose contents are this machine's alone: what everybody's packages ship is no secret."""
 ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
-Told = Tuple[bytes, bytes, str, int, Optional[bytes]]
+Told = Tuple[bytes, bytes, str, int, Optional[bytes], bytes]
 """The line without its end; what of it is in the digest when that is not all of it; the state; bytes of contents that no path before it
-told; the row of the language package that it describes."""
+told; the row of the language package that it describes; what tells the next scan that it stayed as it was."""
 
 
 def told(found: Found, database: Database) -> Told:
     """What is told of `found`."""
-    row = file_row(found, database)
-    body = ENCODE(row).encode("ascii")
-    state = str(row["state"])
+    verdict = states.decide(found, database)
+    state = verdict[0]
+    body = found.content.told(verdict) if found.content is not None else None
     stable = b""
+    if body is None:
+        row = file_row(found, verdict, database)
+        body = ENCODE(row).encode("ascii")
     if state == "excluded":
         stable = ENCODE({key: row[key] for key in ("path", "type", "state", "reason")}).encode("ascii")
     counted = found.kind == "file" and found.stat is not None and found.excluded is None and found.hardlink in (None, found)
     size = found.stat.st_size if counted and found.stat is not None else 0
     described = languages.package(found.path, found.content.head) if found.content is not None else None
     package = None if described is None else ENCODE(dict(described, package=database.owner.get(found.path))).encode("ascii")
-    return body, stable, state, size, package
+    return body, stable, state, size, package, found.seen
 
 
-def file_row(found: Found, database: Database) -> Dict[str, Any]:
+def file_row(found: Found, verdict: Verdict, database: Database) -> Dict[str, Any]:
     """A line of the file table: report.FileEntry's fields in its order, those that say nothing left out."""
-    state, reason, package, expected = states.decide(found, database)
+    state, reason, package, expected = verdict
     kind = found.kind or database.missing_kind(found.path)
     row: Dict[str, Any] = {"path": text(found.path), "type": kind, "state": state, "reason": reason}
     row.update(_metadata(found))
@@ -60,7 +63,7 @@ def file_row(found: Found, database: Database) -> Dict[str, Any]:
     if found.flags:
         row["flags"] = found.flags
     if found.content is not None and state in OWN:
-        secret = secrets.kind_of(found.path, found.content.head)
+        secret = found.content.secret(found.path)
         if secret is not None:
             row["secret"] = secret
     return row

@@ -3,7 +3,7 @@
 At the start `MAGIC` is written; what comes before it on the same stream (a login's greeting, sudo's prompt) is not ours. Then, any
 number of times:
 
-    request   {"arguments": […], "size": N} and a line end, then N bytes: the command line of `__main__.py`, and what `--paths -` reads
+    request   {"arguments": […], "size": N} and a line end, then N bytes: the command line of `__main__.py`, and what `--paths -` or `--known -` reads
     answer    pieces: a length (4 bytes, big-endian) and so many bytes; a length of 0 ends it, and one more piece is {"error": "…"}
 
 The end of standard input ends the session. By then the agent's own file is long gone: it is removed as soon as it is loaded, so that
@@ -19,7 +19,6 @@ import sys
 from typing import Any, BinaryIO, List, Optional, cast
 
 from scanner.agent import __main__ as commands
-from scanner.agent import capture
 from scanner.agent.tree import Root
 
 MAGIC = b"\0uforge-scan 1\n"
@@ -101,10 +100,7 @@ def answer(words: List[str], body: Any, pieces: io.RawIOBase) -> str:
 def _perform(options: argparse.Namespace, body: Any, out: BinaryIO) -> None:
     root = Root(os.fsencode(options.root))
     try:
-        if options.verb == "capture" and options.paths == "-":
-            capture.bring(root, body, out)
-        else:
-            commands.perform(root, options, out)
+        commands.perform(root, options, out, body)
     finally:
         root.close()
 

@@ -1,12 +1,8 @@
 """In which state a path is, why, whose it is, and what was expected of it."""
 
-from typing import Dict, Optional, Tuple
-
+from scanner.agent.content import Verdict
 from scanner.agent.database import Database
 from scanner.agent.found import Found
-
-Verdict = Tuple[str, str, Optional[str], Dict[str, str]]
-"""State, reason code, owning package, what its package expects where the path differs."""
 
 
 def decide(found: Found, database: Database) -> Verdict:

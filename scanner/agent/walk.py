@@ -13,6 +13,7 @@ from typing import Deque, Dict, FrozenSet, Iterator, List, Optional, Sequence, T
 from scanner.agent import mounts, rows, xattrs
 from scanner.agent.database import Database
 from scanner.agent.found import Blind, Found, why
+from scanner.agent.known import Known
 from scanner.agent.readers import SLICE, Answer, Batch, Read, Readers
 from scanner.agent.reading import Reading
 from scanner.agent.rows import Told
@@ -48,9 +49,10 @@ class _Folder:
 
 
 class Walk:
-    """Iterate over it once. `cross` names the mount points that are walked, no other one is; `readers` is how many processes read."""
+    """Iterate over it once. `cross` names the mount points that are walked, no other one is; `readers` is how many processes read, and
+    `known` what they need not read."""
 
-    def __init__(self, root: Root, rules: Rules, blind: Blind, database: Database, cross: Sequence[bytes] = (), readers: int = 0) -> None:
+    def __init__(self, root: Root, rules: Rules, blind: Blind, database: Database, cross: Sequence[bytes] = (), readers: int = 0, known: Optional[Known] = None) -> None:
         self._root = root
         self._rules = rules
         self._blind = blind
@@ -60,19 +62,22 @@ class Walk:
         device = os.fstat(root.fd).st_dev
         self._devices: FrozenSet[int] = frozenset([device, *_devices(root, crossed)])
         self._mount = mounts.mount_id(root.fd)
-        self._reading = Reading(self._devices, database.digests, blind)
+        self._known = known or Known()
+        self._reading = Reading(self._devices, database.digests, blind, self._known)
         self._links: Dict[Tuple[int, int], Found] = {}
         self._readers = Readers(readers, self._reader())
 
     def _reader(self) -> Read:
         """What a process does with one name; it answers what is told, and the blind spots."""
         spots: List[Tuple[bytes, str]] = []
-        reading = Reading(self._devices, self._database.digests, lambda path, reason: spots.append((path, reason)))
+        reading = Reading(self._devices, self._database.digests, lambda path, reason: spots.append((path, reason)), self._known)
 
         def read(folder: int, path: bytes, name: bytes) -> Answer:
             found = reading.plain(folder, path, name)
             if found is None:
                 return None
+            if spots:
+                found.seen = b""
             answer = rows.told(found, self._database), list(spots)
             spots.clear()
             return answer

@@ -34,25 +34,19 @@ class Place:
     """Path inside, and why it cannot be read."""
 
 
-def words(place: Place, excludes: Sequence[str]) -> list[str]:
-    """The agent's command line for phase 1."""
+def words(place: Place, excludes: Sequence[str], known: Path | str | None = None) -> list[str]:
+    """The agent's command line for phase 1; `known` as the agent itself sees it, `-` for the request's body."""
     rules = [*([rule.path, rule.name] for rule in default_excludes()), *([path, "mount"] for path in place.pruned)]
     users = [word for path in excludes for word in ("--exclude", path)]
     crossed = [word for path in place.cross for word in ("--cross", path)]
-    return ["inventory", "--root", place.root, "--rules", json.dumps(rules), *users, *crossed, "--blind", json.dumps(place.blind)]
+    cached = ["--known", str(known)] if known else []
+    return ["inventory", "--root", place.root, "--rules", json.dumps(rules), *users, *crossed, "--blind", json.dumps(place.blind), *cached]
 
 
 @contextmanager
-def inventory(root: str, excludes: Sequence[str], *, as_root: bool) -> Iterator[BinaryIO]:
-    """Phase 1 over the tree at `root`. Raises `StepFailed` when the agent ends badly."""
-    with _agent(words(Place(root), excludes), as_root=as_root) as stream:
-        yield stream
-
-
-@contextmanager
-def inventory_of(place: Place, excludes: Sequence[str]) -> Iterator[BinaryIO]:
-    """Phase 1 over a place, as root. Raises `StepFailed` when the agent ends badly."""
-    with _agent(words(place, excludes), as_root=True) as stream:
+def inventory(place: Place, excludes: Sequence[str], known: Path | None = None, *, as_root: bool = True) -> Iterator[BinaryIO]:
+    """Phase 1 over a place. Raises `StepFailed` when the agent ends badly."""
+    with _agent(words(place, excludes, known), as_root=as_root) as stream:
         yield stream
 
 

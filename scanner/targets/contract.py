@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tarfile
 from collections.abc import Callable
@@ -52,6 +53,16 @@ def two_inventories_of_an_idle_system_have_one_digest(target: Target, scratch: P
     assert _lines(target)[-1]["digest"] == _lines(target)[-1]["digest"]
 
 
+def what_an_inventory_leaves_behind_makes_the_next_one_no_different(target: Target, scratch: Path) -> None:
+    with target.inventory(()) as stream:
+        first = stream.read()
+    known = scratch / "known"
+    known.write_bytes(gzip.compress(b"".join(line for line in first.splitlines(keepends=True) if line.startswith(b'{"kind":"file","seen":'))))
+    with target.inventory((), known) as stream:
+        second = stream.read()
+    assert json.loads(second.splitlines()[-1]) == json.loads(first.splitlines()[-1])
+
+
 def the_capture_brings_what_is_asked_and_leaves_out_what_is_gone(target: Target, scratch: Path) -> None:
     paths = scratch / "paths"
     paths.write_bytes(b"/etc/gone\0/etc/hello\0")
@@ -71,5 +82,6 @@ CHECKS: tuple[Check, ...] = (
     an_excluded_path_is_one_pruned_row,
     the_default_rules_prune,
     two_inventories_of_an_idle_system_have_one_digest,
+    what_an_inventory_leaves_behind_makes_the_next_one_no_different,
     the_capture_brings_what_is_asked_and_leaves_out_what_is_gone,
 )

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from scanner.errors import NotFound
 from scanner.report import Container
 from scanner.targets import agent
+from scanner.targets.agent import Place
 
 
 class DirectoryTarget:
@@ -28,9 +29,9 @@ class DirectoryTarget:
         self._root()
         return None
 
-    def inventory(self, excludes: Sequence[str]) -> AbstractContextManager[BinaryIO]:
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> AbstractContextManager[BinaryIO]:
         root, as_root = self._root()
-        return agent.inventory(root, excludes, as_root=as_root)
+        return agent.inventory(Place(root), excludes, known, as_root=as_root)
 
     def capture(self, paths: Path) -> AbstractContextManager[BinaryIO]:
         root, as_root = self._root()

@@ -45,8 +45,8 @@ class DockerTarget:
         return container(self._inspect())
 
     @contextmanager
-    def inventory(self, excludes: Sequence[str]) -> Iterator[BinaryIO]:
-        with self._place() as place, agent.inventory_of(place, excludes) as stream:
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> Iterator[BinaryIO]:
+        with self._place() as place, agent.inventory(place, excludes, known) as stream:
             yield stream
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 The job writes orders and reads parts; whoever hears the agent hands out orders and puts parts. Every file appears whole, by a rename.
 
-    orders/N.json   {"arguments": […], "paths": bool}       orders/N.paths   what `--paths -` reads
+    orders/N.json   {"arguments": […], "paths": bool}       orders/N.paths   what `--paths -` or `--known -` reads
     parts/N/K       part K of the answer, a zlib stream, removed once it is read
     parts/N/end     {"parts": how many, "error": ""}
     alive           touched whenever the agent is heard

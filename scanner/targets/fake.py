@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from scanner.agent.__main__ import inventory
 from scanner.agent.capture import capture
+from scanner.agent.known import Known
 from scanner.agent.rules import Rules
 from scanner.agent.tree import Root
 from scanner.errors import NotFound, StepFailed
@@ -58,12 +59,15 @@ class FakeTarget:
         return self._container
 
     @contextmanager
-    def inventory(self, excludes: Sequence[str]) -> Iterator[BinaryIO]:
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> Iterator[BinaryIO]:
         out = io.BytesIO()
         with self._root() as root:
             rules = Rules((os.fsencode(rule.path), rule.name) for rule in default_excludes())
             rules.add_users(root, [os.fsencode(path) for path in excludes])
-            inventory(root, rules, out)
+            recalled = Known()
+            if known:
+                recalled.read(io.BytesIO(known.read_bytes()))
+            inventory(root, rules, out, known=recalled)
         yield io.BytesIO(self._spoil_inventory(out.getvalue()))
         self._end()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -42,6 +42,7 @@ for try in 1 2 3 4 5; do rm -rf -- "$1" && exit 0; sleep 1; done
 """Ends a scan whose reader died: known by its folder alone."""
 MARK = ".guest"
 """Ending of the file in a job's folder by which `host/sweep.py` knows a folder in a guest: the machine's name, and the request that removes it."""
+NOTHING: Mapping[str, Path] = {}
 LEFT = 64 << 20
 """Bytes that nobody wanted to read."""
 WHY = {
@@ -51,18 +52,18 @@ WHY = {
 
 
 @contextmanager
-def answer(guest: Guest, words: Callable[[Sequence[str]], list[str]], paths: Path | None = None, *, work: Path | None = None) -> Iterator[BinaryIO]:
-    """What the agent writes to standard output in the guest. `words` is told what of our own must be pruned there; the content of
-    `paths` is the file `paths` of its folder. Below `work` lies a mark meanwhile, for whoever must end this. Raises `StepFailed`,
+def answer(guest: Guest, words: Callable[[Sequence[str]], list[str]], brought: Mapping[str, Path] = NOTHING, *, work: Path | None = None) -> Iterator[BinaryIO]:
+    """What the agent writes to standard output in the guest. `words` is told what of our own must be pruned there; the files
+    `brought` lie in its folder under these names. Below `work` lies a mark meanwhile, for whoever must end this. Raises `StepFailed`,
     `HostileInput`.
     """
     folder, pid = _folder(guest), 0
     mark = _mark(guest, folder, work) if work else None
     try:
         guest.write(f"{folder}/{NAME}", io.BytesIO(bundle()))
-        if paths:
-            with paths.open("rb") as source:
-                guest.write(f"{folder}/paths", source)
+        for name, path in brought.items():
+            with path.open("rb") as source:
+                guest.write(f"{folder}/{name}", source)
         pid = guest.start("/usr/bin/env", "setsid", "sh", "-c", RUN, "sh", folder, NAME, *words([] if folder.startswith(PRUNED) else [folder]))
         raw = Growing(guest, f"{folder}/out", pid)
         try:

@@ -82,14 +82,15 @@ class LibvirtTarget:
             return domain.machine(xml, state)
 
     @contextmanager
-    def inventory(self, excludes: Sequence[str]) -> Iterator[BinaryIO]:
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> Iterator[BinaryIO]:
         with self._domain() as (found, state):
             if state in RUNNING:
                 guest = self._guest(found, found.XMLDesc(0))
-                with answer(guest, lambda folder: agent.words(Place(self._root), [*excludes, *folder]), work=self._work) as stream:
+                cached = "known" if known else None
+                with answer(guest, lambda folder: agent.words(Place(self._root), [*excludes, *folder], cached), {cached: known} if cached and known else {}, work=self._work) as stream:
                     yield stream
             else:
-                with self._off(found) as place, agent.inventory_of(place, excludes) as stream:
+                with self._off(found) as place, agent.inventory(place, excludes, known) as stream:
                     yield stream
 
     @contextmanager
@@ -97,7 +98,7 @@ class LibvirtTarget:
         with self._domain() as (found, state):
             if state in RUNNING:
                 guest = self._guest(found, found.XMLDesc(0))
-                with answer(guest, lambda folder: ["capture", "--root", self._root, "--paths", "paths"], paths, work=self._work) as stream:
+                with answer(guest, lambda folder: ["capture", "--root", self._root, "--paths", "paths"], {"paths": paths}, work=self._work) as stream:
                     yield stream
             else:
                 with self._off(found) as place, agent.capture(place.root, paths, as_root=True) as stream:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from scanner.report import Container
 from scanner.targets import agent
+from scanner.targets.agent import Place
 
 LABEL = "local"
 
@@ -28,8 +29,8 @@ class LocalTarget:
         """None: no engine knows more."""
         return None
 
-    def inventory(self, excludes: Sequence[str]) -> AbstractContextManager[BinaryIO]:
-        return agent.inventory(self._root, excludes, as_root=self._as_root)
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> AbstractContextManager[BinaryIO]:
+        return agent.inventory(Place(self._root), excludes, known, as_root=self._as_root)
 
     def capture(self, paths: Path) -> AbstractContextManager[BinaryIO]:
         return agent.capture(self._root, paths, as_root=self._as_root)

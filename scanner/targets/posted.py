@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -12,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from scanner.errors import HostileInput, StepFailed, Unreachable
 from scanner.host import clock
-from scanner.rules import excludes as default_excludes
+from scanner.targets.agent import Place, words
 from scanner.targets.exchange import Exchange
 
 PREFIX = "agent:"
@@ -39,18 +38,16 @@ class PostedTarget:
     def facts(self) -> None:
         """No engine knows more."""
 
-    def inventory(self, excludes: Sequence[str]) -> AbstractContextManager[BinaryIO]:
-        rules = json.dumps([[rule.path, rule.name] for rule in default_excludes()])
-        users = [word for path in excludes for word in ("--exclude", path)]
-        return self._ask(["inventory", "--root", "/", "--rules", rules, *users])
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> AbstractContextManager[BinaryIO]:
+        return self._ask(words(Place("/"), excludes, known and "-"), known)
 
     def capture(self, paths: Path) -> AbstractContextManager[BinaryIO]:
         return self._ask(["capture", "--root", "/", "--paths", "-"], paths)
 
     @contextmanager
-    def _ask(self, arguments: Sequence[str], paths: Path | None = None) -> Iterator[BinaryIO]:
+    def _ask(self, arguments: Sequence[str], body: Path | None = None) -> Iterator[BinaryIO]:
         self._orders += 1
-        self._exchange.order(self._orders, arguments, paths)
+        self._exchange.order(self._orders, arguments, body)
         self._log(f"order {self._orders} for {self._label}: {arguments[0]}")
         raw = _Answer(self._exchange, self._orders, self._label, self._silence)
         yield cast(BinaryIO, io.BufferedReader(raw, PIECE))

@@ -7,7 +7,6 @@ standard input, and only when sudo asks.
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from typing import BinaryIO
 from scanner.bundle import NO_PYTHON, NOEXEC, bundle
 from scanner.errors import ForgeletError, StepFailed, Unreachable, UserError
 from scanner.report import Container
-from scanner.rules import excludes as default_excludes
+from scanner.targets import agent
 from scanner.targets.access import Access, Place, secret
 from scanner.targets.link import Link, Pipe
 from scanner.targets.session import Session
@@ -64,10 +63,8 @@ class SshTarget:
         self._connected()
         return None
 
-    def inventory(self, excludes: Sequence[str]) -> contextlib.AbstractContextManager[BinaryIO]:
-        rules = json.dumps([[rule.path, rule.name] for rule in default_excludes()])
-        users = [word for path in excludes for word in ("--exclude", path)]
-        return self._ask(["inventory", "--root", self._root, "--rules", rules, *users])
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> contextlib.AbstractContextManager[BinaryIO]:
+        return self._ask(agent.words(agent.Place(self._root), excludes, known and "-"), known)
 
     def capture(self, paths: Path) -> contextlib.AbstractContextManager[BinaryIO]:
         return self._ask(["capture", "--root", self._root, "--paths", "-"], paths)

@@ -33,12 +33,14 @@ class ScanRequest(BaseModel):
     """Bring the files of every package home as well, so that it can be built with `strategy: replicate`."""
     volumes: bool = False
     """Of a container: its volumes and bind mounts as well."""
+    fresh: bool = False
+    """Read every file, also those that stayed as the scan before found them."""
 
 
 @router.post("")
 def create(asked: ScanRequest, here: TheService, owner: TheOwner) -> Response:
     """A new scan, queued; nothing is started when anything is wrong."""
-    options: dict[str, bool] = {"redact": asked.redact, "volumes": asked.volumes, "whole": asked.whole}
+    options: dict[str, bool] = {"redact": asked.redact, "volumes": asked.volumes, "whole": asked.whole, "fresh": asked.fresh}
     scan, job = scans.begin(here, owner, asked.name, asked.target, asked.overlay, asked.exclude, access=asked.access, **options)
     return answer("scan", scans.tell_scan(owner, scan, job), 201)
 

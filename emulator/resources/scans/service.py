@@ -155,6 +155,7 @@ def begin(
     redact: bool = False,
     volumes: bool = False,
     whole: bool = False,
+    fresh: bool = False,
     access: Access | None = None,
 ) -> tuple[Scan, Job]:
     """Check everything, then queue the scan. Raises `UserError`, `Conflict`, `NotFound`, `Unreachable`; then nothing was started."""
@@ -176,7 +177,7 @@ def begin(
     with here.database.write() as session:
         check_mix(session, user, name, overlay)
         scan, job = add(session, user, name, label, overlay, exclude)
-        job.arguments = {**job.arguments, "redact": redact, "volumes": volumes, "whole": whole, "entrusted": access is not None}
+        job.arguments = {**job.arguments, "redact": redact, "volumes": volumes, "whole": whole, "fresh": fresh, "entrusted": access is not None}
         if access is not None and job.id is not None:
             # Before the job can be seen, and so be started, by anybody.
             here.queue.entrust(job.id, access.revealed())
