@@ -77,7 +77,7 @@ def _inventory(target: Target, into: Path, progress: Progress, excludes: Sequenc
 def _remembering(into: Path) -> Iterator[Table]:
     path = into / KNOWN
     try:
-        with gzip.GzipFile(path, "wb", compresslevel=1, mtime=0) as packed, io.BufferedWriter(packed, 1 << 18) as lines:  # type: ignore[type-var]
+        with gzip.GzipFile(path, "wb", compresslevel=1, mtime=0) as packed, io.BufferedWriter(packed, 1 << 18) as lines:
             yield lines
     except BaseException:
         path.unlink(missing_ok=True)

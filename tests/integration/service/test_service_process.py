@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import hashlib
 import os
 import signal
 import subprocess
@@ -15,6 +17,10 @@ from typing import Any
 import httpx
 import pytest
 from support.service import Service
+
+from scanner.agent.known import SETTLED
+from scanner.report import Report
+from scanner.scan import KNOWN
 
 SCANS = "/api/users/root/scannedinstances"
 FORGELET = [sys.executable, "-m", "cli.main"]
@@ -235,3 +241,24 @@ def test_ctrl_c_while_following_leaves_the_job_running(service: Any, tree: Any) 
     assert "forgelet job cancel 1" in said and "Traceback" not in said
     assert service.job(1)["state"] == "running"
     assert service.child_of(1)
+
+
+def test_a_second_scan_takes_what_stayed_as_it_was_from_the_first_unless_told_not_to(service: Any, tree: Path) -> None:
+    """The first scan's memory is made to lie: whoever believes it has not read the file."""
+    (tree / "etc/settled").write_text("contents")
+    time.sleep(SETTLED + 0.5)
+    first = service.scan(tree)
+    assert service.ended(first["jobId"])["state"] == "done"
+    known = service.data / "scans" / str(first["dbId"]) / KNOWN
+    digest, lie = hashlib.sha256(b"contents").hexdigest().encode(), b"0" * 64
+    lines = gzip.decompress(known.read_bytes())
+    assert digest in lines
+    known.write_bytes(gzip.compress(lines.replace(digest, lie)))
+    for asked, told in (({"fresh": True}, digest), ({}, lie)):
+        # The newest scan's memory is the one that counts: what read everything is gone again.
+        made = service.http.post(SCANS, json={"name": "again", "target": f"directory:{tree}", **asked}).json()
+        assert service.ended(made["jobId"])["state"] == "done"
+        files = Report(service.data / "scans" / str(made["dbId"])).files()
+        assert next(one.sha256 for one in files if one.path == "/etc/settled") == told.decode()
+        if asked:
+            (service.data / "scans" / str(made["dbId"]) / KNOWN).write_bytes(known.read_bytes())
