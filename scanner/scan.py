@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+
+import zstandard
 
 from scanner.host import clock, run
 from scanner.overlay import CONTENTS, FOREIGN
@@ -28,14 +29,14 @@ INVENTORY_SHARE = 70
 """Percent of the whole job that the inventory is when contents are captured as well."""
 
 
-KNOWN = "known.gz"
+KNOWN = "known.zst"
 """Beside a report: what lets the next scan of the same system leave unread what stayed as it was (`scanner/agent/known.py`)."""
 
 
 def scan(
     target: Target, into: Path, progress: Progress, *, choose: Chooser | None = None, excludes: Sequence[str] = (), known: Path | None = None
 ) -> Report:
-    """Scan `target` into the folder `into`: `head.json`, `files.ndjson.zst`, `known.gz` and, with `choose`, `overlay.tar.zst` and
+    """Scan `target` into the folder `into`: `head.json`, `files.ndjson.zst`, `known.zst` and, with `choose`, `overlay.tar.zst` and
     `foreign.tar.zst`. `known` is an earlier scan's.
 
     Without `choose` the scan is simple: metadata only. Raises `NotFound`, `Unreachable`, `HostileInput`, `StepFailed`, `Cancelled`;
@@ -77,7 +78,7 @@ def _inventory(target: Target, into: Path, progress: Progress, excludes: Sequenc
 def _remembering(into: Path) -> Iterator[Table]:
     path = into / KNOWN
     try:
-        with gzip.GzipFile(path, "wb", compresslevel=1, mtime=0) as packed, io.BufferedWriter(packed, 1 << 18) as lines:
+        with path.open("wb") as out, zstandard.ZstdCompressor(level=1).stream_writer(out) as packed, io.BufferedWriter(packed, 1 << 18) as lines:  # type: ignore[type-var]
             yield lines
     except BaseException:
         path.unlink(missing_ok=True)

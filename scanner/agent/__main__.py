@@ -20,7 +20,7 @@ sizes of regular files, each inode once. `digest` is the sha256 of all file line
 excluded paths only path, type, state and reason are in it, as the rest changes on an idle system (/proc, /run).
 `--rules` is a JSON list of [path, name]: what is pruned, and under which name (`scanner/rules.toml`). `--cross` names a mount point
 that is walked like any folder, as the partitions of a running machine's own disks are; all others are pruned. `--blind` is a JSON list of [path, reason]: blind spots of whoever started the
-agent, told first. `--known` is a gzip of file lines of an earlier scan (- is the request's body): plain files that stayed as they
+agent, told first. `--known` are file lines of an earlier scan, plain or gzip (- is the request's body): plain files that stayed as they
 were, by device, inode, ctime (`seen`, with the digests besides SHA-256), size and mtime, are told without being read. Strings that are not the file
 table's are printable (bytes that are not UTF-8 are spelled `\\udcff`); the file table's path and target have them as lone surrogates.
 The exit status is 0 when the last line was written.
@@ -135,7 +135,7 @@ def arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument("--exclude", action="append", default=[], metavar="PATH")
     parser.add_argument("--cross", action="append", default=[], metavar="PATH")
     parser.add_argument("--blind", default="[]", help="JSON list of [path, reason]")
-    parser.add_argument("--known", metavar="FILE", help="file lines of an earlier scan, gzip; - is the request's body")
+    parser.add_argument("--known", metavar="FILE", help="file lines of an earlier scan; - is the request's body")
     parser.add_argument("--paths", help="file of NUL-separated paths in walk order; - is standard input")
     return parser.parse_args(argv)
 

@@ -4,7 +4,7 @@ A file stayed as it was when device, inode, size, mtime and ctime did, and its p
 ctime alone, and no program can set it (inode(7)). A folder above may be renamed meanwhile, so the path counts as well. What was changed
 less than `SETTLED` before a scan began may be changed once more without a newer ctime, so it is read again next time.
 
-It comes as gzip: the lines of that scan's file table as they were on the wire, those with `seen`: `DEVICE:INODE:SIZE:MTIME:CTIME`, and the
+It comes plain or as gzip: the lines of that scan's file table as they were on the wire, those with `seen`: `DEVICE:INODE:SIZE:MTIME:CTIME`, and the
 digests besides SHA-256 that were taken.
 """
 
@@ -30,6 +30,8 @@ CHUNK = 1 << 20
 OWN = ("unmanaged", "conffile-changed", "managed-changed")
 """States of files whose contents are this machine's alone: what everybody's packages ship is no secret."""
 DIGEST = b',"sha256":"'
+GZIP = b"\x1f\x8b"
+"""What it begins with (RFC 1952); a line begins with a brace."""
 PACKAGE = b',"package":'
 STATE = re.compile(rb'"type":"file","state":"([a-z-]+)","reason":"([a-z0-9-]+)",')
 NOT_PLAIN = re.compile(rb',"(?:xattrs|flags|extents|secret)":')
@@ -98,13 +100,16 @@ class Known:
     def read(self, source: Any) -> None:
         """From a file object. What is damaged is as good as not there."""
         lines: Dict[bytes, bytes] = {}
-        unpack, rest = zlib.decompressobj(31), b""
+        unpack: Any = None
+        rest = b""
         while len(lines) < MOST:
             packed = source.read(CHUNK)
             if not packed:
                 break
+            if not lines and packed.startswith(GZIP):
+                unpack = unpack or zlib.decompressobj(31)
             try:
-                whole, end, rest = (rest + unpack.decompress(packed)).rpartition(b"\n")
+                whole, end, rest = (rest + (unpack.decompress(packed) if unpack else packed)).rpartition(b"\n")
             except zlib.error:
                 return
             lines.update(LINES.findall(whole + end))

@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 from scanner.errors import StepFailed
 from scanner.host import run
 from scanner.rules import excludes as default_excludes
+from scanner.targets import memory
 
 # Isolated and without site: root must not run what lies about in somebody's folders. Appended: nothing there may shadow the library.
 BOOT = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_module('scanner.agent', run_name='__main__', alter_sys=True)"
@@ -46,7 +47,7 @@ def words(place: Place, excludes: Sequence[str], known: Path | str | None = None
 @contextmanager
 def inventory(place: Place, excludes: Sequence[str], known: Path | None = None, *, as_root: bool = True) -> Iterator[BinaryIO]:
     """Phase 1 over a place. Raises `StepFailed` when the agent ends badly."""
-    with _agent(words(place, excludes, known), as_root=as_root) as stream:
+    with memory.plain(known) as lines, _agent(words(place, excludes, lines), as_root=as_root) as stream:
         yield stream
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import zstandard
 
 from scanner.targets.base import Target
 
@@ -57,7 +58,7 @@ def what_an_inventory_leaves_behind_makes_the_next_one_no_different(target: Targ
     with target.inventory(()) as stream:
         first = stream.read()
     known = scratch / "known"
-    known.write_bytes(gzip.compress(b"".join(line for line in first.splitlines(keepends=True) if line.startswith(b'{"kind":"file","seen":'))))
+    known.write_bytes(zstandard.compress(b"".join(line for line in first.splitlines(keepends=True) if line.startswith(b'{"kind":"file","seen":'))))
     with target.inventory((), known) as stream:
         second = stream.read()
     assert json.loads(second.splitlines()[-1]) == json.loads(first.splitlines()[-1])

@@ -17,6 +17,7 @@ from scanner.agent.tree import Root
 from scanner.errors import NotFound, StepFailed
 from scanner.report import Container
 from scanner.rules import excludes as default_excludes
+from scanner.targets import memory
 
 Spoil = Callable[[bytes], bytes]
 
@@ -65,8 +66,9 @@ class FakeTarget:
             rules = Rules((os.fsencode(rule.path), rule.name) for rule in default_excludes())
             rules.add_users(root, [os.fsencode(path) for path in excludes])
             recalled = Known()
-            if known:
-                recalled.read(io.BytesIO(known.read_bytes()))
+            with memory.plain(known) as lines:
+                if lines:
+                    recalled.read(io.BytesIO(lines.read_bytes()))
             inventory(root, rules, out, known=recalled)
         yield io.BytesIO(self._spoil_inventory(out.getvalue()))
         self._end()

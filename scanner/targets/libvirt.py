@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from scanner.errors import ForgeletError, NotFound, StepFailed, Unreachable, UserError
 from scanner.host.systems import Disk, system_of
 from scanner.report import Machine
-from scanner.targets import agent, domain
+from scanner.targets import agent, domain, memory
 from scanner.targets.agent import Place
 from scanner.targets.guest import Guest
 from scanner.targets.guestscan import answer
@@ -86,9 +86,10 @@ class LibvirtTarget:
         with self._domain() as (found, state):
             if state in RUNNING:
                 guest = self._guest(found, found.XMLDesc(0))
-                cached = "known" if known else None
-                with answer(guest, lambda folder: agent.words(Place(self._root), [*excludes, *folder], cached), {cached: known} if cached and known else {}, work=self._work) as stream:
-                    yield stream
+                with memory.packed(known) as lines:
+                    brought = {"known": lines} if lines else {}
+                    with answer(guest, lambda folder: agent.words(Place(self._root), [*excludes, *folder], *brought), brought, work=self._work) as stream:
+                        yield stream
             else:
                 with self._off(found) as place, agent.inventory(place, excludes, known) as stream:
                     yield stream

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from scanner.errors import HostileInput, StepFailed, Unreachable
 from scanner.host import clock
+from scanner.targets import memory
 from scanner.targets.agent import Place, words
 from scanner.targets.exchange import Exchange
 
@@ -38,8 +39,10 @@ class PostedTarget:
     def facts(self) -> None:
         """No engine knows more."""
 
-    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> AbstractContextManager[BinaryIO]:
-        return self._ask(words(Place("/"), excludes, known and "-"), known)
+    @contextmanager
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> Iterator[BinaryIO]:
+        with memory.packed(known) as lines, self._ask(words(Place("/"), excludes, lines and "-"), lines) as stream:
+            yield stream
 
     def capture(self, paths: Path) -> AbstractContextManager[BinaryIO]:
         return self._ask(["capture", "--root", "/", "--paths", "-"], paths)

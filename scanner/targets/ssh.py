@@ -17,7 +17,7 @@ from typing import BinaryIO
 from scanner.bundle import NO_PYTHON, NOEXEC, bundle
 from scanner.errors import ForgeletError, StepFailed, Unreachable, UserError
 from scanner.report import Container
-from scanner.targets import agent
+from scanner.targets import agent, memory
 from scanner.targets.access import Access, Place, secret
 from scanner.targets.link import Link, Pipe
 from scanner.targets.session import Session
@@ -63,8 +63,10 @@ class SshTarget:
         self._connected()
         return None
 
-    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> contextlib.AbstractContextManager[BinaryIO]:
-        return self._ask(agent.words(agent.Place(self._root), excludes, known and "-"), known)
+    @contextmanager
+    def inventory(self, excludes: Sequence[str], known: Path | None = None) -> Iterator[BinaryIO]:
+        with memory.packed(known) as lines, self._ask(agent.words(agent.Place(self._root), excludes, lines and "-"), lines) as stream:
+            yield stream
 
     def capture(self, paths: Path) -> contextlib.AbstractContextManager[BinaryIO]:
         return self._ask(["capture", "--root", self._root, "--paths", "-"], paths)

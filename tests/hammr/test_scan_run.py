@@ -126,7 +126,7 @@ def test_a_simple_scan_brings_no_contents(hammr: Hammr, service: Service, scan: 
     hammr(*scan("simple"))
     group = groups(service)["simple"]
     assert not group["overlayIncluded"]
-    assert sorted(path.name for path in report(service, group["scans"]["scan"][0]).folder.iterdir()) == ["files.ndjson.zst", "head.json", "known.gz"]
+    assert sorted(path.name for path in report(service, group["scans"]["scan"][0]).folder.iterdir()) == ["files.ndjson.zst", "head.json", "known.zst"]
 
 
 def test_a_wrong_password_of_the_machine_leaves_no_scan(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:

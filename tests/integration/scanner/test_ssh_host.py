@@ -126,7 +126,7 @@ def test_a_scan_is_two_remote_commands_and_none_of_them_has_a_credential(host: S
     assert [command.split()[0] for command in commands] == ["subsystem", "command"]
     assert "session" in seen[0]
     assert PASSWORD not in seen[0] + "".join(commands)
-    assert sorted(path.name for path in report.folder.iterdir()) == ["files.ndjson.zst", "foreign.tar.zst", "head.json", "known.gz", "overlay.tar.zst"]
+    assert sorted(path.name for path in report.folder.iterdir()) == ["files.ndjson.zst", "foreign.tar.zst", "head.json", "known.zst", "overlay.tar.zst"]
 
 
 def test_the_whole_host_by_ssh_is_what_it_is_from_outside(host: SshHost, reach: Reach, keys: KeyPair, tmp_path: Path) -> None:

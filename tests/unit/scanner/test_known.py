@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +42,11 @@ def reads(monkeypatch):
 def again(machine, report: Report, **options) -> Report:
     machine.scans += 1
     return scan(machine.target(**options), machine.folder / f"scan{machine.scans}", Silent(), known=report.folder / KNOWN)
+
+
+def unpacked(report: Report) -> bytes:
+    with (report.folder / KNOWN).open("rb") as packed:
+        return zstandard.ZstdDecompressor().stream_reader(packed).read()
 
 
 def entry(report: Report, path: str) -> FileEntry:
@@ -148,20 +155,29 @@ def test_what_was_changed_just_now_is_read_again(lived_in, reads, monkeypatch):
     assert len(reads) == 2 * whole
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b'{"kind":"file","seen":"1:2:3",{broken\n'), gzip.compress(b'{"kind":"file","seen":"')[:-9]])
+@pytest.mark.parametrize("damage", [b"", b"no gzip at all", zstandard.compress(b'{"kind":"file","seen":"1:2:3",{broken}\n'), zstandard.compress(b'{"kind":"file","seen":"')[:-9]])
 def test_a_damaged_memory_is_none(lived_in, damage):
     first = lived_in.scan()
     (first.folder / KNOWN).write_bytes(damage)
     assert again(lived_in, first).head.digest == first.head.digest
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_it_is_read_plain_and_packed(lived_in, pack, monkeypatch):
+    monkeypatch.setattr(known, "CHUNK", 100)
+    lines = unpacked(lived_in.scan())
+    memory = known.Known()
+    memory.read(io.BytesIO(pack(lines)))
+    assert len(memory._lines) == lines.count(b"\n") > 10
+
+
 def test_a_memory_that_lies_in_its_rows_is_none(lived_in):
     first = lived_in.scan()
-    lines = gzip.decompress((first.folder / KNOWN).read_bytes()).splitlines()
+    lines = unpacked(first).splitlines()
     rows = [json.loads(line) for line in lines]
     for row in rows:
         del row["sha256"]
-    (first.folder / KNOWN).write_bytes(gzip.compress(b"".join(json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in rows)))
+    (first.folder / KNOWN).write_bytes(zstandard.compress(b"".join(json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in rows)))
     assert again(lived_in, first).head.digest == first.head.digest
 
 

@@ -90,7 +90,7 @@ def test_the_overlay_has_only_what_was_chosen_and_the_deletions_first(lived_in):
     report = lived_in.scan(choose=lambda report: lambda one: "overlay" if one.state == "missing" or one.path == "/srv/plain" else None)
     with open_overlay(report.folder / CONTENTS) as tar:
         assert [(one.name, is_whiteout(one)) for one in tar] == [("usr/share/doc/tool/a", True), ("srv/plain", False)]
-    assert sorted(path.name for path in report.folder.iterdir()) == ["files.ndjson.zst", "foreign.tar.zst", "head.json", "known.gz", "overlay.tar.zst"]
+    assert sorted(path.name for path in report.folder.iterdir()) == ["files.ndjson.zst", "foreign.tar.zst", "head.json", "known.zst", "overlay.tar.zst"]
 
 
 def test_foreign_packages_go_to_an_archive_of_their_own(lived_in):

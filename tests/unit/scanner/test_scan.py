@@ -42,7 +42,7 @@ def test_a_simple_scan_has_one_stage_and_no_archives(machine, tmp_path):
     listener = Listener()
     report = scan(machine.target(), tmp_path / "out", listener)
     assert listener.stages == ["inventory"]
-    assert sorted(path.name for path in report.folder.iterdir()) == ["files.ndjson.zst", "head.json", "known.gz"]
+    assert sorted(path.name for path in report.folder.iterdir()) == ["files.ndjson.zst", "head.json", "known.zst"]
     assert report.head.overlay is False
 
 
@@ -123,7 +123,7 @@ def test_a_lying_capture_leaves_no_archive(machine, tmp_path):
             Silent(),
             choose=lambda report: lambda entry: "overlay" if entry.path == "/srv/page" else None,
         )
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["files.ndjson.zst", "head.json", "known.gz"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["files.ndjson.zst", "head.json", "known.zst"]
 
 
 def test_a_cancel_is_seen_between_the_phases(machine, tmp_path):
