@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,8 @@ strategy   `packages` installs from the repositories what they offer, `replicate
 network    `dhcp` translates the source's configuration to DHCP on every wired interface, `keep` leaves it as it is
 """
 OWN_KEYS = frozenset({"type", "hardwareSettings", "installation", "format", *POLICIES})
+NAMING = frozenset({"name", "type", "file", "cloud", "uri", "dbId"})
+"""Keys of a builder's `account` that say which one it is."""
 DISK_SIZES = (64, 2 * 1024 * 1024)
 """MiB; an MBR addresses 2 TiB at most."""
 MEMORY_SIZES = (64, 1024 * 1024)
@@ -64,7 +66,7 @@ class BuilderSpec:
     """MiB"""
     formats: tuple[str, ...] = ("qcow2",)
     publishing: dict[str, Any] = field(default_factory=dict)
-    """`account`, `tenant`, `imageName`, `publicImage` …: kept for publishing, never block a build."""
+    """`account` (without secrets), `tenant`, `imageName`, `publicImage` …: kept for publishing, never block a build."""
     line: int = 0
     """Where `installation.diskSize` stands in the file, counted from 1."""
     packages: str = "exact"
@@ -107,6 +109,12 @@ class Reader:
         if not limits[0] <= value <= limits[1]:
             self.problem(values[name], key, f"must be from {limits[0]} to {limits[1]} MiB, not {value}")
         return value
+
+
+def without_secrets(builder: Mapping[str, Any]) -> dict[str, Any]:
+    """A builder as it may be kept: of an `account` that is written out, with its password, only what names it."""
+    account = builder.get("account")
+    return {**builder, "account": {key: value for key, value in account.items() if key in NAMING}} if isinstance(account, Mapping) else dict(builder)
 
 
 def parse(text: str, name: str) -> list[BuilderSpec]:
@@ -174,7 +182,7 @@ def _builder(reader: Reader, node: yaml.Node, key: str) -> BuilderSpec:
     kind = _type(reader, node, values, key)
     disk = _section(reader, node, values, f"{key}.installation", "diskSize", DISK_SIZES, {"diskSize", "swapSize"})
     memory = _section(reader, node, values, f"{key}.hardwareSettings", "memory", MEMORY_SIZES, {"memory", "hwType"})
-    publishing = {name: plain(value) for name, value in values.items() if name not in OWN_KEYS}
+    publishing = without_secrets({name: plain(value) for name, value in values.items() if name not in OWN_KEYS})
     policies = {name: _policy(reader, values, name, key) for name in POLICIES}
     return BuilderSpec(kind, disk[0], memory[0], _formats(reader, values, kind, key), publishing, disk[1], **policies)
 

@@ -1,4 +1,4 @@
-"""`forgelet account`: list, create, check, delete."""
+"""`forgelet account`: list, create, check, delete, rotate-key."""
 
 from __future__ import annotations
 
@@ -109,3 +109,10 @@ def delete(context: typer.Context, id: Annotated[int, typer.Option("--id", help=
     """Forget an account."""
     client(context).delete(f"accounts/{id}")
     say("OK: deleted")
+
+
+@app.command("rotate-key")
+def rotate_key(context: typer.Context) -> None:
+    """Change the key that the service's stored secrets are encrypted with (`secrets.key` in its data folder); for an administrator."""
+    said = client(context).control("POST", "secrets/rotation")
+    say(f"OK: {said['resealed']} secrets are encrypted with a new key; the old one is gone")

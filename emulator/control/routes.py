@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.control import faults
 from emulator.control.reset import reset as empty
+from emulator.control.rotation import rotate
 from emulator.control.tables import Fault
 from emulator.errors import Forbidden
 from emulator.resources.users import service as users
-from emulator.service import TheService, TheUser
+from emulator.service import TheAdmin, TheService, TheUser
 from emulator.wire.answer import nothing, our_collection, ours
 
 router = APIRouter()
@@ -52,6 +53,12 @@ def reset(here: TheService, asking: TheUser, cache: bool = False, user: str | No
 def reaping(here: TheService, _asking: TheUser) -> Response:
     """Whether everything that resets took away has been given back: `pending`, and what was given back, in words."""
     return ours("reset", here.reaping.state())
+
+
+@router.post("/secrets/rotation")
+def rotation(here: TheService, _asking: TheAdmin) -> Response:
+    """A new key for the secrets at rest; `resealed`: how many there are."""
+    return ours("rotation", {"resealed": rotate(here)})
 
 
 @router.get("/faults")

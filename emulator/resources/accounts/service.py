@@ -88,10 +88,12 @@ def create(here: Service, user: User, asked: dict[str, Any]) -> CloudAccount:
         contents = {one.get("name", ""): one["content"] for one in given if "content" in one}
         hidden |= {"certificates": contents} if contents else {}
     assert user.id is not None
-    sealed = here.vault.seal(json.dumps(hidden)) if hidden else ""
-    made = CloudAccount(user_id=user.id, name=asked["name"], platform=kind.name, fields=fields, secrets=sealed, held=sorted(hidden), created=stamp.now())
+    made = CloudAccount(user_id=user.id, name=asked["name"], platform=kind.name, fields=fields, held=sorted(hidden), created=stamp.now())
     try:
         with here.database.write() as session:
+            # The lock first: what is sealed here is stored before the key can change (`Vault.rotate`).
+            session.connection()
+            made.secrets = here.vault.seal(json.dumps(hidden)) if hidden else ""
             session.add(made)
     except IntegrityError as error:
         raise Conflict(f"there is a cloud account '{made.name}' already", hint="give another name, or delete that one: forgelet account delete") from error

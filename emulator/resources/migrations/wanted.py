@@ -68,7 +68,10 @@ class Launch(Wanted):
     access: Access | None = None
 
     def wanted(self) -> Wanted:
-        return Wanted.model_validate(self.model_dump(exclude={"access"}))
+        """What may be written down."""
+        from builders.spec import without_secrets
+
+        return Wanted.model_validate({**self.model_dump(exclude={"access"}), "builder": without_secrets(self.builder)})
 
 
 def of_hammr(asked: dict[str, Any]) -> Wanted:

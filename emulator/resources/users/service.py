@@ -124,6 +124,8 @@ def make_key(here: Service, user: User) -> dict[str, Any]:
     assert user.id is not None
     public, secret = secrets.token_hex(16), secrets.token_hex(32)
     with here.database.write() as session:
+        # The lock first: what is sealed here is stored before the key can change (`Vault.rotate`).
+        session.connection()
         made = ApiKey(user_id=user.id, public=public, secret=here.vault.seal(secret), created=stamp.now())
         session.add(made)
     return {**tell_key(made), "secretKey": secret}

@@ -107,3 +107,11 @@ def test_the_catalogue(drive: Any, forgelet: Command) -> None:
     assert "OpenStack QCOW2" in forgelet("format", "list")[1]
     assert "vclouddirector" in forgelet("platform", "list")[1]
     assert "| root  |" in forgelet("user", "info")[1]
+
+
+def test_the_key_of_stored_secrets_is_changed(drive: Any, forgelet: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(ACCOUNTS)
+    assert forgelet("account", "create", "--file", str(tmp_path / "a.yml"))[0] == 0
+    before = drive.service.folders.secrets_key.read_bytes()
+    assert forgelet("account", "rotate-key")[1] == "OK: 3 secrets are encrypted with a new key; the old one is gone\n"
+    assert drive.service.folders.secrets_key.read_bytes() != before
