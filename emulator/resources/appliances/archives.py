@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse
 
-from emulator.errors import Conflict
-from emulator.jobs.kinds import State
-from emulator.resources import uploads
+from emulator.resources import archives
 from emulator.resources.appliances import transfers
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
@@ -43,13 +39,9 @@ def export_status(aid: int, eid: int, here: TheService, owner: TheOwner) -> Resp
 
 @router.get(EXPORT + "/downloads")
 def download(aid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
-    """The archive itself. Not labelled as XML, and not as encoded: the client would unpack it."""
     with here.database.read() as session:
-        appliance, export, job = transfers.find_export(session, owner, aid, eid)
-    if job.state != State.DONE:
-        raise Conflict(f"the archive of '{appliance.name}' is not there: its export is {job.state}", hint=f"forgelet job show {job.id}")
-    assert export.id is not None
-    return FileResponse(here.folders.export(export.id) / "archive.tar.gz", media_type="application/octet-stream", filename="archive.tar.gz")
+        appliance, _, job = transfers.find_export(session, owner, aid, eid)
+    return archives.send(appliance.name, job, here.folders.export(eid))
 
 
 @router.delete(EXPORT)
@@ -71,17 +63,13 @@ def open_import(
 
 @router.post("/imports/{iid}/uploads")
 async def upload(iid: int, request: Request, here: TheService, owner: TheOwner) -> Response:
-    """The archive, as the body whatever its label says; then its import is queued."""
+    """The archive; then its import is queued."""
 
-    def find() -> bool:
+    def waits() -> bool:
         with here.database.read() as session:
             return transfers.find_import(session, owner, iid)[2] is None
 
-    if not await to_thread.run_sync(find):
-        raise Conflict(f"import {iid} has its archive already", hint="begin another import")
-    await uploads.save(request, here.folders.upload(iid))
-    job = await to_thread.run_sync(transfers.begin_import, here, owner, iid)
-    return answer("status", op_status(job), 201)
+    return await archives.receive(iid, request, here.folders.upload(iid), waits=waits, begin=lambda: transfers.begin_import(here, owner, iid))
 
 
 @router.get("/imports/{iid}")
@@ -94,7 +82,7 @@ def show_import(iid: int, here: TheService, owner: TheOwner) -> Response:
 def import_status(iid: int, here: TheService, owner: TheOwner) -> Response:
     with here.database.read() as session:
         _, _, job = transfers.find_import(session, owner, iid)
-    return answer("status", op_status(job, mistakes=True) if job else transfers.WAITING)
+    return answer("status", archives.status(job))
 
 
 @router.post(SCAN)

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 from emulator.errors import Conflict
 from emulator.jobs import ledger
 from emulator.jobs.kinds import State
+from emulator.resources import archives
 from emulator.resources.appliances import service as templates
 from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport, ScanImport
 from emulator.resources.jobs.tables import Job
@@ -19,25 +20,20 @@ from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
-from scanner.errors import NotFound, UserError
-
-WAITING = {"cancelled": False, "complete": False, "error": False, "errorMessage": "", "message": "Waiting for the archive", "percentage": 0}
-FORMATS = {"yaml": "yaml", "yml": "yaml", "json": "json"}
-
+from scanner.errors import NotFound
 
 # exports
 
 
 def begin_export(here: Service, user: User, appliance_id: int, format: str) -> tuple[Appliance, ApplianceExport, Job]:
     """Queue an archive of the template. Raises `UserError` for a format that there is not."""
-    if format.lower() not in FORMATS:
-        raise UserError(f"there is no output format '{format}'", hint="outputFormat: yaml or json")
+    written = archives.output_format(format)
     with here.database.write() as session:
         appliance = templates.find(session, user, appliance_id)
         assert user.id is not None and appliance.id is not None
         job = ledger.create(session, user.id, "export", "", {})
         assert job.id is not None
-        export = ApplianceExport(appliance_id=appliance.id, format=FORMATS[format.lower()], job_id=job.id, created=stamp.now())
+        export = ApplianceExport(appliance_id=appliance.id, format=written, job_id=job.id, created=stamp.now())
         session.add(export)
         session.flush()
         job.subject = export_uri(user, export)
@@ -79,11 +75,7 @@ def tell_export(user: User, found: tuple[Appliance, ApplianceExport, Job]) -> di
 def remove_export(here: Service, export: ApplianceExport) -> None:
     """Take the archive away; one that is being written is stopped."""
     assert export.id is not None
-    here.queue.cancel(export.job_id)
-    here.queue.wait(export.job_id, scans.PATIENCE)
-    with here.database.write() as session:
-        session.delete(session.get_one(ApplianceExport, export.id))
-    here.folders.discard(here.folders.export(export.id))
+    archives.remove(here, export, here.folders.export(export.id))
 
 
 # imports of archives
@@ -149,7 +141,7 @@ def tell_import(user: User, found: tuple[ApplianceImport, Appliance | None, Job 
     return {
         "created": one.created,
         "dbId": one.id,
-        "status": op_status(job, mistakes=True) if job else WAITING,
+        "status": archives.status(job),
         "uploaded": job is not None,
         "useMajor": one.use_major,
         "reuseBundles": one.reuse_bundles,

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse
 from sqlmodel import select
 
-from emulator.errors import Conflict
-from emulator.jobs.kinds import State
-from emulator.resources import uploads
+from emulator.resources import archives
 from emulator.resources.appliances.tables import Appliance
-from emulator.resources.appliances.transfers import WAITING
 from emulator.resources.bundles import service as library
 from emulator.resources.bundles import transfers
 from emulator.resources.status import op_status
@@ -88,13 +83,9 @@ def export_status(msid: int, eid: int, here: TheService, owner: TheOwner) -> Res
 
 @router.get(EXPORT + "/downloads")
 def download(msid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
-    """The archive itself. Not labelled as XML, and not as encoded: the client would unpack it."""
     with here.database.read() as session:
-        bundle, export, job = transfers.find_export(session, owner, msid, eid)
-    if job.state != State.DONE:
-        raise Conflict(f"the archive of '{bundle.name}' is not there: its export is {job.state}", hint=f"forgelet job show {job.id}")
-    assert export.id is not None
-    return FileResponse(here.folders.bundle_export(export.id) / "archive.tar.gz", media_type="application/octet-stream", filename="archive.tar.gz")
+        bundle, _, job = transfers.find_export(session, owner, msid, eid)
+    return archives.send(bundle.name, job, here.folders.bundle_export(eid))
 
 
 @router.delete(EXPORT)
@@ -114,17 +105,13 @@ def open_import(here: TheService, owner: TheOwner, imported: bool = False) -> Re
 
 @router.post(IMPORT + "/uploads")
 async def upload(sbid: int, request: Request, here: TheService, owner: TheOwner) -> Response:
-    """The archive, as the body whatever its label says; then its import is queued."""
+    """The archive; then its import is queued."""
 
     def waits() -> bool:
         with here.database.read() as session:
             return transfers.find_import(session, owner, sbid)[2] is None
 
-    if not await to_thread.run_sync(waits):
-        raise Conflict(f"import {sbid} has its archive already", hint="begin another import")
-    await uploads.save(request, here.folders.bundle_upload(sbid))
-    job = await to_thread.run_sync(transfers.begin_import, here, owner, sbid)
-    return answer("status", op_status(job), 201)
+    return await archives.receive(sbid, request, here.folders.bundle_upload(sbid), waits=waits, begin=lambda: transfers.begin_import(here, owner, sbid))
 
 
 @router.get(IMPORT)
@@ -137,4 +124,4 @@ def show_import(sbid: int, here: TheService, owner: TheOwner) -> Response:
 def import_status(sbid: int, here: TheService, owner: TheOwner) -> Response:
     with here.database.read() as session:
         _, _, job = transfers.find_import(session, owner, sbid)
-    return answer("status", op_status(job, mistakes=True) if job else WAITING)
+    return answer("status", archives.status(job))

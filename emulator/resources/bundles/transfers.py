@@ -9,17 +9,16 @@ from sqlmodel import Session
 from emulator.errors import Conflict
 from emulator.jobs import ledger
 from emulator.jobs.kinds import State
-from emulator.resources.appliances.transfers import FORMATS, WAITING
+from emulator.resources import archives
 from emulator.resources.bundles import service as library
 from emulator.resources.bundles.tables import Bundle, BundleExport, BundleImport
 from emulator.resources.jobs.tables import Job
 from emulator.resources.quotas import service as quotas
-from emulator.resources.scans.service import PATIENCE
 from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
-from scanner.errors import NotFound, UserError
+from scanner.errors import NotFound
 
 FoundExport = tuple[Bundle, BundleExport, Job]
 FoundImport = tuple[BundleImport, Bundle | None, Job | None]
@@ -27,14 +26,13 @@ FoundImport = tuple[BundleImport, Bundle | None, Job | None]
 
 def begin_export(here: Service, user: User, bundle_id: int, format: str) -> FoundExport:
     """Queue an archive of the bundle. Raises `UserError` for a format that there is not."""
-    if format.lower() not in FORMATS:
-        raise UserError(f"there is no output format '{format}'", hint="outputFormat: yaml or json")
+    written = archives.output_format(format)
     with here.database.write() as session:
         bundle = library.find(session, user, bundle_id)
         assert user.id is not None and bundle.id is not None
         job = ledger.create(session, user.id, "bundle-export", "", {})
         assert job.id is not None
-        export = BundleExport(bundle_id=bundle.id, format=FORMATS[format.lower()], job_id=job.id, created=stamp.now())
+        export = BundleExport(bundle_id=bundle.id, format=written, job_id=job.id, created=stamp.now())
         session.add(export)
         session.flush()
         job.subject = export_uri(user, export)
@@ -76,11 +74,7 @@ def tell_export(user: User, found: FoundExport) -> dict[str, Any]:
 def remove_export(here: Service, export: BundleExport) -> None:
     """Take the archive away; one that is being written is stopped."""
     assert export.id is not None
-    here.queue.cancel(export.job_id)
-    here.queue.wait(export.job_id, PATIENCE)
-    with here.database.write() as session:
-        session.delete(session.get_one(BundleExport, export.id))
-    here.folders.discard(here.folders.bundle_export(export.id))
+    archives.remove(here, export, here.folders.bundle_export(export.id))
 
 
 def open_import(here: Service, user: User, *, imported: bool) -> BundleImport:
@@ -126,7 +120,7 @@ def tell_import(user: User, found: FoundImport) -> dict[str, Any]:
     return {
         "created": one.created,
         "dbId": one.id,
-        "status": op_status(job, mistakes=True) if job else WAITING,
+        "status": archives.status(job),
         "uploaded": job is not None,
         "referenceUri": library.uri(user, bundle) if bundle is not None and job is not None and job.state == State.DONE else "",
         "uploadUri": f"{place}/uploads",
