@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
 
-from builders.errors import BuildFailed, Unresolved
+from builders.errors import BuildFailed, NotCached, Unresolved
 from scanner.errors import CommandFailed
+from scanner.host.locks import held
 from scanner.host.mirrors import debian_mirrors
 from scanner.host.run import run
 
@@ -45,12 +46,16 @@ class PackageId:
 
 
 class Archive:
-    """The Debian archive for one release and architecture; lists, downloads and locks live below `cache`."""
+    """The Debian archive for one release and architecture; lists, downloads and locks live below `cache`.
 
-    def __init__(self, codename: str, arch: str, cache: Path, components: Iterable[str] = ("main",)) -> None:
+    One that is `offline` fetches nothing: what the cache lacks is an error (`NotCached`).
+    """
+
+    def __init__(self, codename: str, arch: str, cache: Path, components: Iterable[str] = ("main",), *, offline: bool = False) -> None:
         self.codename = codename
         self.arch = arch
         self.components = tuple(components)
+        self.offline = offline
         self.folder = cache / "archive" / f"{codename}-{arch}-{'+'.join(self.components)}"
         self.pool = cache / "pool"
         for folder in (self.folder / "none", self.folder / "lists" / "partial", self.pool / "partial"):
@@ -69,21 +74,30 @@ class Archive:
         return "\n".join(lines) + "\n"
 
     def refresh(self, *, force: bool = False) -> None:
-        """Bring the lists up to date unless they are younger than `FRESH`. Raises `BuildFailed`."""
-        stamp, wanted = self.folder / "refreshed", self.sources()
-        listing = self.folder / "sources.list"
-        same = listing.exists() and listing.read_text() == wanted
-        if same and not force and stamp.exists() and time.time() - stamp.stat().st_mtime < FRESH:
+        """Bring the lists up to date unless they are younger than `FRESH`. Raises `BuildFailed`, `NotCached`."""
+        stamp, listing = self.folder / "refreshed", self.folder / "sources.list"
+        if self.offline:
+            if not (stamp.exists() and listing.exists()):
+                raise NotCached(
+                    f"the package lists of {self.codename} ({' '.join(self.components)}) are not in the cache, and nothing may be fetched",
+                    hint="build once without --offline",
+                )
             return
-        listing.write_text(wanted)
-        try:
-            self._apt("apt-get", "update")
-        except CommandFailed as error:
-            raise BuildFailed(
-                f"the package lists of {self.codename} could not be fetched: {error.stderr.strip()[-300:]}",
-                hint="check the mirrors in this machine's apt configuration, or set FORGELET_DEBIAN_MIRROR",
-            ) from error
-        stamp.touch()
+        wanted = self.sources()
+        # Two builds at once: the second finds what the first has fetched.
+        with held(self.folder / "lists.lock"):
+            same = listing.exists() and listing.read_text() == wanted
+            if same and not force and stamp.exists() and time.time() - stamp.stat().st_mtime < FRESH:
+                return
+            listing.write_text(wanted)
+            try:
+                self._apt("apt-get", "update")
+            except CommandFailed as error:
+                raise BuildFailed(
+                    f"the package lists of {self.codename} could not be fetched: {error.stderr.strip()[-300:]}",
+                    hint="check the mirrors in this machine's apt configuration, or set FORGELET_DEBIAN_MIRROR; what was built before can be built again with --offline",
+                ) from error
+            stamp.touch()
 
     def offers(self) -> set[PackageId]:
         """Every package of the lists."""
@@ -125,6 +139,15 @@ class Archive:
             found[PackageId(fields["Package"], fields["Architecture"], fields["Version"])] = fields
         return found
 
+    def lacking(self, packages: Iterable[PackageId], stanzas: Mapping[PackageId, Mapping[str, str]]) -> list[PackageId]:
+        """Those that the pool does not have whole, by the sizes in their index entries (`stanzas`)."""
+        found = []
+        for one in packages:
+            place = self.pool / pool_name(one)
+            if not place.exists() or place.stat().st_size != int(stanzas[one]["Size"]):
+                found.append(one)
+        return found
+
     def fetch(self, packages: Iterable[PackageId], status: Path | None = None) -> None:
         """Download what the pool lacks; apt checks each file against the signed index. `status` as of `resolve`. Raises `BuildFailed`."""
         names = [one.apt for one in packages]
@@ -133,7 +156,7 @@ class Archive:
         except CommandFailed as error:
             raise BuildFailed(
                 f"packages could not be downloaded: {error.stderr.strip()[-800:]}",
-                hint="check that the mirror of this machine's apt configuration answers, then build again",
+                hint="check that the mirror of this machine's apt configuration answers, then build again: what was downloaded is kept",
             ) from error
 
     def release_digest(self) -> str:

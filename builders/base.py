@@ -1,35 +1,39 @@
-"""The base disk: everything that packages give, made once by diskimage-builder and kept by content."""
+"""The base disk: everything that packages give, made once by diskimage-builder and kept by content (`cache.py`)."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from builders.archive import Archive, PackageId, pool_name, write_status
-from builders.dib import ELEMENTS, BaseRequest, build_base
-from builders.errors import BuildFailed
+from builders.cache import limit, prune, touch
+from builders.dib import ELEMENTS, BaseRequest, build_base, link
+from builders.errors import BuildFailed, NotCached
 from builders.plan import BuildPlan, Verdict, system_accounts
 from builders.repack import make_folder, repack
+from scanner.host import clock
+from scanner.host.locks import held
 from scanner.host.run import run
 from scanner.overlay import unpack
 from scanner.progress import Progress
 from scanner.report import Report, State
 
-GENERATION = 1
+GENERATION = 2
 """Counted up when bases of before must not be used any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base disk in the cache."""
+    """A base disk, in the job's own folder."""
 
     disk: Path
+    """The raw disk; the job's own to write to."""
     log: Path
     """dpkg's log of its installation."""
     installed: list[str]
@@ -38,20 +42,99 @@ class Base:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """One base's place in the cache."""
+
+    cache: Path
+    key: str
+
+    @property
+    def folder(self) -> Path:
+        return self.cache / "base" / self.key
+
+    @property
+    def lock(self) -> Path:
+        return self.cache / "base" / f"{self.key}.lock"
+
+    @property
+    def full(self) -> bool:
+        return (self.folder / "base.json").exists()
+
+
 def base_for(plan: BuildPlan, scan: Path, work: Path, cache: Path, progress: Progress) -> Base:
-    """The base disk of `plan`: from the cache, or built now. Raises `BuildFailed`, `MissingTool`."""
-    archive = Archive(plan.codename, plan.arch, cache, plan.components)
+    """The base disk of `plan`, copied into `work`: from the cache, or built now. Raises `BuildFailed`, `MissingTool`."""
+    archive = Archive(plan.codename, plan.arch, cache, plan.components, offline=plan.offline)
     if plan.additions or not plan.replicate:
         archive.refresh()
+    base = _remembered(plan, archive, scan, work, cache) or _resolved(plan, archive, scan, work, cache, progress)
+    for one in prune(cache, limit()):
+        progress.log(f"the cache is full: {one.kind} {one.name} was removed")
+    return base
+
+
+def is_cached(plan: BuildPlan, archive: Archive, scan: Path, cache: Path) -> bool:
+    """Whether the base of this plan was made before, from the same lists, and is in the cache."""
+    key = _note(plan, archive, scan, cache)
+    return key.exists() and _Shelf(cache, json.loads(key.read_bytes())["key"]).full
+
+
+def _remembered(plan: BuildPlan, archive: Archive, scan: Path, work: Path, cache: Path) -> Base | None:
+    """The base that the same plan needed before, by the same lists: without asking apt, or packing anything again."""
+    note = _note(plan, archive, scan, cache)
+    if not note.exists():
+        return None
+    known = json.loads(note.read_bytes())
+    shelf = _Shelf(cache, known["key"])
+    with held(shelf.lock):
+        if not shelf.full:
+            return None
+        touch(note)
+        return _taken(shelf, work, known["installed"])
+
+
+def _resolved(plan: BuildPlan, archive: Archive, scan: Path, work: Path, cache: Path, progress: Progress) -> Base:
     request = _request(plan, archive, scan, work, progress)
-    key = _key(request)
-    folder = cache / "base" / key
-    with _locked(cache / "base" / f"{key}.lock"):
-        cached = (folder / "disk.raw").exists()
-        if not cached:
-            _build(request, archive, folder, work, progress)
     rows = [f"{p.name} {p.arch} {p.version}" for p in request.packages]
-    return Base(folder / "disk.raw", folder / "dpkg.log", rows, cached, key)
+    shelf = _Shelf(cache, _key(request))
+    with held(shelf.lock):
+        base = _taken(shelf, work, rows) if shelf.full else _built(request, archive, shelf, work, rows, progress)
+    _write(_note(plan, archive, scan, cache), {"key": shelf.key, "installed": rows})
+    return base
+
+
+def _note(plan: BuildPlan, archive: Archive, scan: Path, cache: Path) -> Path:
+    """Where it is written down which base a plan needs: by all that decides about it, the archive's signed indexes and the files that
+    packages are packed again from included."""
+    facts = plan.model_dump(mode="json", include={"codename", "arch", "components", "packages", "additions", "wanted", "disk_size", "filesystem", "disk_id", "replicate", "merged_usr"})
+    outside = {package.name for package in plan.packages if package.verdict is Verdict.REPACK}
+    said = [GENERATION, facts, system_accounts(plan), _elements(), archive.release_digest(), _content(scan, outside) if outside else ""]
+    return cache / "resolved" / f"{_digest(said)}.json"
+
+
+def _content(scan: Path, packages: set[str]) -> str:
+    """Everything of the scan that `_repacked` looks at, by the file table: a digest."""
+    whole = hashlib.sha256()
+    for entry in Report(scan).files():
+        records = entry.path == "/var/lib/dpkg/status" or entry.path.startswith("/var/lib/dpkg/info/")
+        if records or (entry.package or "").partition(":")[0] in packages:
+            whole.update(entry.to_json().encode("ascii"))
+        elif entry.type == "directory" and entry.package is None:
+            # Packages share folders; their times are set by the last pass.
+            whole.update(json.dumps([entry.path, entry.state, entry.mode, entry.uid, entry.gid]).encode("ascii"))
+    return whole.hexdigest()
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode(errors="backslashreplace")).hexdigest()[:32]
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(facts), encoding="utf-8")
+    partial.rename(path)
 
 
 def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress: Progress) -> BaseRequest:
@@ -70,6 +153,8 @@ def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress
     lost = [package for package in resolved if package not in stanzas]
     if lost:
         raise BuildFailed(f"the archive has no entry for {lost[0].apt}", hint="the mirror may be in the middle of an update: build again")
+    if plan.offline and (gone := archive.lacking(resolved, stanzas)):
+        raise NotCached(f"{len(gone)} packages are not in the cache, and nothing may be fetched: {', '.join(p.apt for p in gone[:20])}", hint="build once without --offline")
     return BaseRequest(
         codename=plan.codename,
         arch=plan.arch,
@@ -111,37 +196,64 @@ def _depends(entries: Iterator[dict[str, str]]) -> list[str]:
     return [clause.split("|")[0].split("(")[0].strip().partition(":")[0] for clause in clauses]
 
 
+def _elements() -> dict[str, str]:
+    """Path -> digest of every file of our elements."""
+    return {str(p.relative_to(ELEMENTS)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(ELEMENTS.rglob("*")) if p.is_file()}
+
+
 def _key(request: BaseRequest) -> str:
-    elements = {str(p.relative_to(ELEMENTS)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(ELEMENTS.rglob("*")) if p.is_file()}
     packages = sorted([p.name, p.arch, p.version, request.stanzas[p]["SHA256"]] for p in request.packages)
-    facts = [GENERATION, request.codename, request.arch, packages, elements, request.disk_size, request.filesystem, request.disk_id, request.accounts, request.merged_usr]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode(errors="backslashreplace")).hexdigest()[:32]
+    return _digest(
+        [GENERATION, request.codename, request.arch, packages, _elements(), request.disk_size, request.filesystem, request.disk_id, request.accounts, request.merged_usr]
+    )
 
 
-def _build(request: BaseRequest, archive: Archive, folder: Path, work: Path, progress: Progress) -> None:
+def _taken(shelf: _Shelf, work: Path, rows: list[str]) -> Base:
+    """A copy for the job; the lock is held."""
+    disk, log = work / "disk.raw", work / "dpkg.log"
+    run(["cp", "--sparse=always", "--reflink=auto", str(shelf.folder / "disk.raw"), str(disk)], root=True)
+    shutil.copyfile(shelf.folder / "dpkg.log", log)
+    touch(shelf.folder / "base.json")
+    return Base(disk, log, rows, True, shelf.key)
+
+
+def _built(request: BaseRequest, archive: Archive, shelf: _Shelf, work: Path, rows: list[str], progress: Progress) -> Base:
+    """The base, made now and copied into the cache; the lock is held."""
     progress.update(12, "Downloading packages")
-    fetched = [p for p in request.packages if request.debs[p].parent == archive.pool]
-    if fetched:
-        archive.fetch(fetched, work / "status" if (work / "status").exists() else None)
+    request = _fetched(request, archive, work)
     progress.update(18, "Installing packages")
-    made = work / "base-made"
-    made.mkdir()
-    build_base(request, made, work, progress.log)
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    build_base(request, work, work, progress.log)
+    partial = shelf.folder.with_name(f"{shelf.key}.partial")
+    for place in (partial, shelf.folder):
+        run(["rm", "-rf", "--", str(place)], root=True)
     partial.mkdir(parents=True)
     for name in ("disk.raw", "dpkg.log"):
-        run(["cp", "--sparse=always", "--reflink=auto", str(made / name), str(partial / name)], root=True)
-    shutil.rmtree(made)
-    partial.rename(folder)
+        run(["cp", "--sparse=always", "--reflink=auto", str(work / name), str(partial / name)], root=True)
+    _write(partial / "base.json", {"codename": request.codename, "arch": request.arch, "packages": len(request.packages), "disk_size": request.disk_size, "made": clock.now().isoformat()})
+    partial.rename(shelf.folder)
+    return Base(work / "disk.raw", work / "dpkg.log", rows, False, shelf.key)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One build of the same base at a time; the lock goes with the process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _fetched(request: BaseRequest, archive: Archive, work: Path) -> BaseRequest:
+    """The same, with every package in the job's own folder and its contents held against the signed index."""
+    ours = [p for p in request.packages if request.debs[p].parent == archive.pool]
+    own = work / "packages"
+    own.mkdir()
+    # One build downloads at a time, and nothing is removed meanwhile: the second finds what the first has fetched.
+    with held(archive.pool.parent / "pool.lock"):
+        damaged = [p for p in ours if request.debs[p].exists() and not _whole(request, p)]
+        for package in damaged:
+            request.debs[package].unlink()
+        if gone := archive.lacking(ours, request.stanzas):
+            if archive.offline:
+                raise NotCached(f"{len(gone)} packages in the cache are damaged, and nothing may be fetched: {', '.join(p.apt for p in gone[:20])}", hint="build once without --offline")
+            archive.fetch(ours, work / "status" if (work / "status").exists() else None)
+        for package in ours:
+            link(request.debs[package], own / pool_name(package))
+            touch(request.debs[package])
+    return replace(request, debs={**request.debs, **{p: own / pool_name(p) for p in ours}})
+
+
+def _whole(request: BaseRequest, package: PackageId) -> bool:
+    with request.debs[package].open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest() == request.stanzas[package]["SHA256"]

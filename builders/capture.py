@@ -20,10 +20,10 @@ _INFO = "/var/lib/dpkg/info/"
 STATUS = "/var/lib/dpkg/status"
 
 
-def archive_of(head: ScanReport, cache: Path) -> Archive:
+def archive_of(head: ScanReport, cache: Path, *, offline: bool = False) -> Archive:
     """The archive that the scanned system's base release comes from, with the components that it uses."""
     used = {part for repository in head.repositories for part in repository.components}
-    return Archive(head.system.codename, head.system.package_arch, cache, sorted({"main"} | used & {"contrib", "non-free", "non-free-firmware"}))
+    return Archive(head.system.codename, head.system.package_arch, cache, sorted({"main"} | used & {"contrib", "non-free", "non-free-firmware"}), offline=offline)
 
 
 def installed(head: ScanReport) -> list[Package]:

@@ -159,7 +159,7 @@ def _prepare(request: BaseRequest, folder: Path) -> Path:
     for package in request.packages:
         # Not apt's own file names: its copy method does not undo the %3a of an epoch.
         name = f"{package.name}_{package.arch}.deb"
-        _link(request.debs[package], repository / name)
+        link(request.debs[package], repository / name)
         index.append(write_stanza({**request.stanzas[package], "Filename": f"./{name}"}))
     (repository / "Packages").write_text("".join(index))
     (repository / "Release").write_text(_release(request.codename, "".join(index).encode()))
@@ -186,7 +186,8 @@ def _native(package: PackageId, arch: str) -> str:
     return arch if package.arch == "all" else package.arch
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """The same file under another name; a copy where the folders lie on two file systems."""
     try:
         os.link(source, target)
     except OSError:

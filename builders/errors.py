@@ -6,7 +6,9 @@
     └── Blocked            a rehearsal says that the build cannot succeed, and why       (exit 1)
     StepFailed
     ├── BuildFailed        diskimage-builder or the last pass failed                     (exit 5)
-    │   └── Unresolved     the packages cannot be installed together                     (exit 5)
+    │   ├── Unresolved     the packages cannot be installed together                     (exit 5)
+    │   ├── NotCached      nothing may be fetched, and the cache does not have it        (exit 5)
+    │   └── DiskFull       this machine's disk is full, or the image's                   (exit 5)
     └── BootFailed         the image did not come up, or did not answer                  (exit 5)
 """
 
@@ -54,6 +56,18 @@ class BuildFailed(StepFailed):
 
 class Unresolved(BuildFailed):
     """The packages cannot be installed together; the message is apt's."""
+
+
+class NotCached(BuildFailed):
+    """Nothing may be fetched (`--offline`), and the cache does not have what is needed."""
+
+    code = "not-cached"
+
+
+class DiskFull(BuildFailed):
+    """No space was left: on this machine, where the build works, or in the image's own file system."""
+
+    code = "disk-full"
 
 
 class BootFailed(StepFailed):

@@ -94,6 +94,8 @@ class BuildPlan(BaseModel):
     """`dhcp` or `keep`; see `builders.spec.POLICIES`."""
     command_unit: str | None = None
     """A systemd unit for the container's own command, when no packaged unit starts it."""
+    offline: bool = False
+    """Whether nothing may be fetched: lists and packages are those in the cache."""
     lenient: bool = False
     """Whether versions that cannot be had are replaced or left out (`packages: nearest`)."""
     not_brought: dict[str, int] = Field(default_factory=dict)
@@ -129,7 +131,7 @@ def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
         timezone=head.system.timezone,
         hosts=_added_hosts(head),
         packages=packages,
-        additions=_in_reach(head, additions(head.system.codename, present), cache) if spec.strategy == "replicate" else additions(head.system.codename, present),
+        additions=_in_reach(head, additions(head.system.codename, present), cache, spec.offline) if spec.strategy == "replicate" else additions(head.system.codename, present),
         substitutes=_substitutes(packages),
         users=head.users,
         groups=head.groups,
@@ -142,6 +144,7 @@ def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
         replicate=spec.strategy == "replicate",
         merged_usr=merged_usr(report),
         network=spec.network,
+        offline=spec.offline,
         lenient=spec.packages == "nearest",
         command_unit=command_unit(head),
         not_brought=_not_brought(report, packages),
@@ -154,7 +157,7 @@ def _packages(report: Report, spec: BuilderSpec, cache: Path) -> list[PlannedPac
     whole = captured(report.folder)
     if spec.strategy == "replicate":
         return [_planned(one, Verdict.REPACK if one.name in whole else Verdict.ABSENT) for one in installed(head)]
-    archive = archive_of(head, cache)
+    archive = archive_of(head, cache, offline=spec.offline)
     archive.refresh()
     offered = archive.offers()
     made = []
@@ -183,9 +186,9 @@ def _substitutes(packages: Iterable[PlannedPackage]) -> list[Addition]:
     ]
 
 
-def _in_reach(head: ScanReport, wanted: list[Addition], cache: Path) -> list[Addition]:
+def _in_reach(head: ScanReport, wanted: list[Addition], cache: Path, offline: bool) -> list[Addition]:
     """Those that a repository offers, and those without which nothing starts (a rehearsal says when they are out of reach)."""
-    archive = archive_of(head, cache)
+    archive = archive_of(head, cache, offline=offline)
     try:
         archive.refresh()
     except (BuildFailed, Unreachable):

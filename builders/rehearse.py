@@ -6,6 +6,7 @@ Codes of points, in the order in which they are looked for:
     architecture         nothing here builds for it                                                blocks
     release              a release that builds were not proven for                                 condition
     mirror-unreachable   the package lists cannot be had                                           blocks
+    not-cached           nothing may be fetched (--offline), and the cache lacks lists or packages blocks
     package-unavailable  no repository offers the version: blocks, or is repacked, or replaced     by policy
     addition-unavailable what is added is in no repository in reach (of a source that is replicated)  condition
     packages-clash       the packages cannot be installed together, in apt's words                 blocks
@@ -31,9 +32,10 @@ from builders import dib
 from builders.accountclashes import clashes
 from builders.additions import BOOTS, additions, has_kernel
 from builders.archive import Archive, PackageId, write_status
+from builders.base import is_cached
 from builders.bootable import OWN_MANAGERS, written
 from builders.capture import records
-from builders.errors import BuildFailed, Unresolved
+from builders.errors import BuildFailed, NotCached, Unresolved
 from builders.image import Addition
 from builders.plan import BuildPlan, Verdict, blocker, make_plan
 from builders.rehearsal import Disk, ImageBuilder, Point, Rehearsal, Weight, point
@@ -60,6 +62,8 @@ class _Resolved:
     """What apt says of the packages: everything that would be installed beyond the source's own, with index entries."""
 
     added: dict[PackageId, dict[str, str]] = field(default_factory=dict)
+    everything: tuple[PackageId, ...] = ()
+    """All that would come from the archive."""
     points: tuple[Point, ...] = ()
 
 
@@ -84,12 +88,14 @@ class Rehearser:
             plan = self.planner(spec)
         except Unresolved as error:
             return Rehearsal(builder=number, type=spec.type, points=[_clash(error), *self._told(spec)])
+        except NotCached as error:
+            return Rehearsal(builder=number, type=spec.type, points=[point("not-cached", Weight.BLOCKS, error.message, next=error.hint), *self._told(spec)])
         except (BuildFailed, Unreachable) as error:
             return Rehearsal(builder=number, type=spec.type, points=[point("mirror-unreachable", Weight.BLOCKS, error.message, next=error.hint), *self._told(spec)])
         resolved = self._resolve(plan)
         size = size_of(self.report, resolved.added.values())
         disk = Disk(asked=spec.disk_size, used=size.used, least=size.least)
-        points = [*_release(plan), *_packages(plan), *resolved.points, *_room(number, spec, disk), *self._told(spec)]
+        points = [*_release(plan), *_packages(plan), *resolved.points, *self._offline(plan, resolved), *_room(number, spec, disk), *self._told(spec)]
         return Rehearsal(
             builder=number,
             type=spec.type,
@@ -114,12 +120,22 @@ class Rehearser:
             points.append(point("addition-unavailable", Weight.CONDITION, f"{len(left)} packages are not added: no repository in reach has them", left, "make a mirror of the release reachable"))
         return points
 
+    def _offline(self, plan: BuildPlan, resolved: _Resolved) -> list[Point]:
+        """What the cache lacks for a build that may fetch nothing."""
+        archive = Archive(plan.codename, plan.arch, self.cache, plan.components, offline=True)
+        if not plan.offline or is_cached(plan, archive, self.report.folder if self.report else self.cache, self.cache):
+            return []
+        everything = list(resolved.everything)
+        gone = archive.lacking(everything, archive.stanzas(everything)) if everything else []
+        rows = [one.apt for one in gone]
+        return [point("not-cached", Weight.BLOCKS, f"{len(gone)} packages are not in the cache, and nothing may be fetched", rows, "build once without --offline")] if gone else []
+
     def _resolve(self, plan: BuildPlan) -> _Resolved:
         wanted = [one.id for one in plan.packages if one.verdict in (Verdict.ARCHIVE, Verdict.NEAREST)]
         names = [one.item for one in plan.additions]
         key = (tuple(wanted), tuple(names), tuple(plan.wanted))
         if key not in self._resolved:
-            archive = Archive(plan.codename, plan.arch, self.cache, plan.components)
+            archive = Archive(plan.codename, plan.arch, self.cache, plan.components, offline=plan.offline)
             points = self._replicated(plan, archive)
             with TemporaryDirectory(prefix="forgelet-rehearsal-") as folder:
                 whole = records(self.report.folder) if plan.replicate and self.report else []
@@ -181,7 +197,7 @@ def _ask(archive: Archive, plan: BuildPlan, wanted: list[PackageId], names: list
         return _Resolved(points=tuple(points))
     theirs = {(package.name, package.arch) for package in plan.packages}
     added = [one for one in everything if (one.name, one.arch) not in theirs]
-    return _Resolved(archive.stanzas(added) if added else {}, tuple(points))
+    return _Resolved(archive.stanzas(added) if added else {}, tuple(everything), tuple(points))
 
 
 def _clash(error: Unresolved) -> Point:

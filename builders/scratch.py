@@ -21,7 +21,7 @@ TOOLS = {"apt": "the machine installs packages with it", "ca-certificates": "the
 def scratch_plan(stack: Stack, spec: BuilderSpec, cache: Path) -> BuildPlan:
     """Decide everything about the image of the template. Raises `BuildFailed` when the archive is out of reach or cannot satisfy it."""
     system = stack.system
-    archive = Archive(system.codename, system.arch, cache)
+    archive = Archive(system.codename, system.arch, cache, offline=spec.offline)
     archive.refresh()
     asked = {wish.name: wish.apt for wish in (*stack.bundled, *stack.system.packages)}
     reasons = {
@@ -52,4 +52,5 @@ def scratch_plan(stack: Stack, spec: BuilderSpec, cache: Path) -> BuildPlan:
         formats=list(spec.formats),
         filesystem=str(uuid.uuid5(uuid.NAMESPACE_URL, f"forgelet:{digest}")),
         disk_id=f"0x{digest[:8]}",
+        offline=spec.offline,
     )

@@ -73,6 +73,8 @@ class BuilderSpec:
     strategy: str = "packages"
     network: str = "dhcp"
     """See `POLICIES`."""
+    offline: bool = False
+    """Nothing may be fetched; asked for by the request (`--offline`), never by the file."""
 
 
 @dataclass(slots=True)
@@ -183,8 +185,8 @@ def _builder(reader: Reader, node: yaml.Node, key: str) -> BuilderSpec:
     disk = _section(reader, node, values, f"{key}.installation", "diskSize", DISK_SIZES, {"diskSize", "swapSize"})
     memory = _section(reader, node, values, f"{key}.hardwareSettings", "memory", MEMORY_SIZES, {"memory", "hwType"})
     publishing = without_secrets({name: plain(value) for name, value in values.items() if name not in OWN_KEYS})
-    policies = {name: _policy(reader, values, name, key) for name in POLICIES}
-    return BuilderSpec(kind, disk[0], memory[0], _formats(reader, values, kind, key), publishing, disk[1], **policies)
+    packages, strategy, network = (_policy(reader, values, name, key) for name in POLICIES)
+    return BuilderSpec(kind, disk[0], memory[0], _formats(reader, values, kind, key), publishing, disk[1], packages, strategy, network)
 
 
 def _policy(reader: Reader, values: dict[str, yaml.Node], name: str, key: str) -> str:

@@ -12,6 +12,7 @@ from cli import render
 from cli.commands import (
     account,
     bundle,
+    cache,
     catalogue,
     clean,
     deploy,
@@ -65,6 +66,7 @@ app.add_typer(catalogue.os_app, name="os")
 app.add_typer(catalogue.format_app, name="format")
 app.add_typer(catalogue.platform_app, name="platform")
 app.add_typer(catalogue.quota_app, name="quota")
+app.add_typer(cache.app, name="cache")
 app.add_typer(lab.app, name="lab")
 app.command()(doctor.doctor)
 app.command()(clean.clean)

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     debian_mirror: str = ""
     """Debian mirror; empty: as in the host's own apt configuration."""
     debian_security_mirror: str = ""
+    cache_size: int = Field(default=20480, ge=0)
+    """MiB that base disks and packages may take in the cache; what was used longest ago goes first."""
 
     @classmethod
     def settings_customise_sources(
@@ -85,8 +87,8 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """What a job's process must see of these settings, as environment variables."""
-        names = ("accel", "debian_mirror", "debian_security_mirror")
-        return {f"FORGELET_{name.upper()}": value for name in names if (value := getattr(self, name))}
+        names = ("accel", "debian_mirror", "debian_security_mirror", "cache_size")
+        return {f"FORGELET_{name.upper()}": str(value) for name in names if (value := getattr(self, name)) != ""}
 
 
 def load(**overrides: Any) -> Settings:

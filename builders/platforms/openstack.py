@@ -61,8 +61,7 @@ def make(making: Making, into: Path, work: Path, cache: Path, progress: Progress
     with clock.stage("base", 8, "Preparing the base disk"):
         base = base_for(plan, making.scan or work, work, cache, progress)
     with clock.stage("last-pass", 70, "Applying the overlay"):
-        disk = work / "disk.raw"
-        run(["cp", "--sparse=always", "--reflink=auto", str(base.disk), str(disk)], root=True)
+        disk = base.disk
         if making.scan is not None:
             outcome = last_pass(disk, making.scan, into / "plan.json", base, plan, work)
         if making.finish is not None:

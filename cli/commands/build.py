@@ -13,11 +13,14 @@ from cli.context import client, follow
 from cli.errors import CommandError
 from cli.render import Format, Output
 
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing: all comes from the cache, and what it lacks is named before anything starts.")]
+
 
 def build(
     context: typer.Context,
     id: Annotated[int, typer.Option("--id", help="Number of the scan.")],
     file: Annotated[Path, typer.Option(help="The builder file, YAML or JSON.")],
+    offline: Offline = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Build machine images from a scan. It is rehearsed first: conditions are told, what blocks it is refused."""
@@ -26,7 +29,7 @@ def build(
     service, quiet = client(context), output == Format.JSON
     text = read_file(file)
     scan = find(service, id)
-    images = service.post(f"{below(scan['uri'])}/builds", {"fileName": file.name, "text": text}, patient=True)["images"]["image"]
+    images = service.post(f"{below(scan['uri'])}/builds", request(file, text, offline=offline), patient=True)["images"]["image"]
     if not quiet:
         render.say(f"OK: Syntax of template file [{file.name}] is ok")
         for line in conditions(images):
@@ -39,6 +42,11 @@ def build(
     if quiet:
         render.as_json({"images": {"image": made}})
     raise typer.Exit(code)
+
+
+def request(file: Path, text: str, *, offline: bool) -> dict[str, Any]:
+    """The body of a request about the builder file."""
+    return {"fileName": file.name, "text": text, **({"offline": True} if offline else {})}
 
 
 def conditions(images: list[dict[str, Any]]) -> list[str]:

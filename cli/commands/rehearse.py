@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
-from cli.commands.build import read_file
+from cli.commands.build import Offline, read_file, request
 from cli.context import client
 from cli.errors import DONE, UNREACHABLE, USER
 from cli.render import Format, Output
@@ -18,13 +18,14 @@ def rehearse(
     context: typer.Context,
     id: Annotated[int, typer.Option("--id", help="Number of the scan.")],
     file: Annotated[Path, typer.Option(help="The builder file, YAML or JSON.")],
+    offline: Offline = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Say what a build would meet. Exit code 1 when it is blocked, 3 when a mirror alone blocks it."""
     from cli.commands.scan import below, find
 
     service, text = client(context), read_file(file)
-    tell(service.post(f"{below(find(service, id)['uri'])}/rehearsals", {"fileName": file.name, "text": text}, patient=True), output)
+    tell(service.post(f"{below(find(service, id)['uri'])}/rehearsals", request(file, text, offline=offline), patient=True), output)
 
 
 def tell(answer: dict[str, Any], output: Format) -> None:

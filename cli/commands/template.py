@@ -12,7 +12,7 @@ import typer
 from cli import render
 from cli.archives import fetch, remove, send
 from cli.client import Client
-from cli.commands.build import conditions, follow_image, read_file
+from cli.commands.build import Offline, conditions, follow_image, read_file, request
 from cli.commands.rehearse import tell
 from cli.context import client
 from cli.errors import CommandError
@@ -129,13 +129,14 @@ def build(
     junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML.")] = None,
     simulate: Annotated[bool, typer.Option("--simulate", help="Plan only.")] = False,
     force: Annotated[bool, typer.Option("--force", help="hammr's; dependencies are always checked.")] = False,
+    offline: Offline = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Build machine images from a template."""
     service, quiet = client(context), output == Format.JSON
     text = read_file(file)
     number = id if id is not None else _named(service, file, text)
-    asked = {"fileName": file.name, "text": text, "simulated": simulate}
+    asked = {**request(file, text, offline=offline), "simulated": simulate}
     images = service.post(f"appliances/{number}/builds", asked, patient=True)["images"]["image"]
     for line in conditions(images) if not quiet else ():
         render.say(line)
@@ -152,12 +153,13 @@ def rehearse(
     context: typer.Context,
     file: Annotated[Path, typer.Option(help="A file with builders (and, without --id, the stack's name and version).")],
     id: Annotated[int | None, typer.Option("--id", help="Number of the template.")] = None,
+    offline: Offline = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Say what a build of a template would meet. Exit code 1 when it is blocked, 3 when a mirror alone blocks it."""
     service, text = client(context), read_file(file)
     number = id if id is not None else _named(service, file, text)
-    tell(service.post(f"appliances/{number}/rehearsals", {"fileName": file.name, "text": text}, patient=True), output)
+    tell(service.post(f"appliances/{number}/rehearsals", request(file, text, offline=offline), patient=True), output)
 
 
 def _named(service: Client, file: Path, text: str) -> int:

@@ -1,10 +1,10 @@
-"""/_forgelet: capabilities, reset, faults."""
+"""/_forgelet: capabilities, reset, the cache, faults."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.control import faults
@@ -59,6 +59,24 @@ def reaping(here: TheService, _asking: TheUser) -> Response:
 def rotation(here: TheService, _asking: TheAdmin) -> Response:
     """A new key for the secrets at rest; `resealed`: how many there are."""
     return ours("rotation", {"resealed": rotate(here)})
+
+
+@router.get("/cache")
+def cached(here: TheService, _asking: TheUser) -> Response:
+    """What is in the build cache, what was used last first; and how much there may be, in bytes."""
+    from builders.cache import entries
+
+    found = entries(here.folders.cache)
+    return ours("cache", {"size": sum(one.size for one in found), "limit": here.settings.cache_size * 2**20, "entries": {"entry": [one.told() for one in found]}})
+
+
+@router.post("/cache/prune")
+def prune(here: TheService, _asking: TheAdmin, size: Annotated[int | None, Query(ge=0)] = None) -> Response:
+    """Remove what was used longest ago until `size` MiB are left, the setting's unless given; for an administrator. Answers what went."""
+    from builders.cache import prune as cut
+
+    gone = cut(here.folders.cache, (here.settings.cache_size if size is None else size) * 2**20)
+    return ours("cache", {"removed": {"entry": [one.told() for one in gone]}})
 
 
 @router.get("/faults")

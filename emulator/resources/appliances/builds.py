@@ -36,6 +36,7 @@ class BuildRequest(BaseModel):
     fileName: str
     text: str
     simulated: bool = False
+    offline: bool = False
 
 
 def found(aid: int, iid: int, here: TheService, owner: TheOwner) -> images.Found:
@@ -57,14 +58,15 @@ def create(aid: int, asked: Annotated[dict[str, Any], Depends(body("image"))], h
 @router.post("/rehearsals")
 def rehearse_file(aid: int, asked: BuildRequest, here: TheService, owner: TheOwner) -> Response:
     """What each builder of the file would meet (`builders.rehearsal.Rehearsal`); nothing is started."""
-    told = rehearse(here, owner, aid, here.rooms.specs(asked.text, asked.fileName))
+    told = rehearse(here, owner, aid, images.cut_off(here.rooms.specs(asked.text, asked.fileName), asked.offline))
     return our_collection("rehearsals", "rehearsal", [one.model_dump(mode="json") for one in told])
 
 
 @router.post("/builds")
 def create_from_file(aid: int, asked: BuildRequest, here: TheService, owner: TheOwner) -> Response:
     """images, queued in the order of the file."""
-    made = begin(here, owner, aid, here.rooms.specs(asked.text, asked.fileName), simulated=asked.simulated, name=asked.fileName)
+    specs = images.cut_off(here.rooms.specs(asked.text, asked.fileName), asked.offline)
+    made = begin(here, owner, aid, specs, simulated=asked.simulated, name=asked.fileName)
     return collection("images", "image", [images.tell(here.folders, owner, one) for one in made], 201)
 
 

@@ -159,11 +159,11 @@ def _camel(key: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str) -> list[Found]:
+def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str, *, offline: bool = False) -> list[Found]:
     """Check the builder file against the scan, then queue one build per builder. Raises `SpecError`, `Conflict`; then nothing was started."""
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
-    specs = _specs(here, scan_id, file_name, text, scanned=job.state == State.DONE)
+    specs = _specs(here, scan_id, file_name, text, scanned=job.state == State.DONE, offline=offline)
     _built_from(scan, job)
     told = _rehearsed(here, scan_id, specs, file_name)
     quotas.room(here, user, "generation", more=len(specs))
@@ -187,11 +187,11 @@ def begin_asked(here: Service, user: User, instance_id: int, scan_id: int, asked
     return found
 
 
-def rehearse(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str) -> list[Rehearsal]:
+def rehearse(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str, *, offline: bool = False) -> list[Rehearsal]:
     """What a build of the scan by each builder of the file would meet. Raises `SpecError`, `Conflict`."""
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
-    specs = here.rooms.specs(text, file_name)
+    specs = cut_off(here.rooms.specs(text, file_name), offline)
     _built_from(scan, job)
     return _rehearse(here, scan_id, specs)
 
@@ -223,17 +223,22 @@ def conditions(rehearsal: Rehearsal) -> list[str]:
     return [point.problem for point in rehearsal.of(Weight.CONDITION)]
 
 
-def _specs(here: Service, scan_id: int, file_name: str, text: str, *, scanned: bool) -> list[BuilderSpec]:
+def cut_off(specs: Sequence[BuilderSpec], offline: bool) -> list[BuilderSpec]:
+    """The same builders, which may fetch nothing where that is asked for."""
+    return [dataclasses.replace(one, offline=offline) for one in specs]
+
+
+def _specs(here: Service, scan_id: int, file_name: str, text: str, *, scanned: bool, offline: bool) -> list[BuilderSpec]:
     """The builders of the file. Raises `SpecError`, which names what does not fit the scan along with what is wrong in itself."""
     from builders.errors import SpecError
     from builders.spec import refused
 
     try:
-        return here.rooms.specs(text, file_name)
+        return cut_off(here.rooms.specs(text, file_name), offline)
     except SpecError as wrong:
         try:
             if scanned and wrong.specs:
-                _rehearsed(here, scan_id, wrong.specs, file_name)
+                _rehearsed(here, scan_id, cut_off(wrong.specs, offline), file_name)
         except UserError as more:
             raise refused(file_name, [*wrong.problems, *more.problems]) from wrong
         raise

@@ -19,17 +19,19 @@ class BuildRequest(BaseModel):
 
     fileName: str
     text: str
+    offline: bool = False
+    """Nothing may be fetched: what the cache lacks is named, and nothing is started."""
 
 
 @router.post("/builds")
 def create(siid: int, sid: int, asked: BuildRequest, here: TheService, owner: TheOwner) -> Response:
     """images, queued in the order of the file."""
-    made = images.begin(here, owner, siid, sid, asked.fileName, asked.text)
+    made = images.begin(here, owner, siid, sid, asked.fileName, asked.text, offline=asked.offline)
     return collection("images", "image", [images.tell(here.folders, owner, found) for found in made], 201)
 
 
 @router.post("/rehearsals")
 def rehearse(siid: int, sid: int, asked: BuildRequest, here: TheService, owner: TheOwner) -> Response:
     """What each builder of the file would meet (`builders.rehearsal.Rehearsal`); nothing is started."""
-    told = images.rehearse(here, owner, siid, sid, asked.fileName, asked.text)
+    told = images.rehearse(here, owner, siid, sid, asked.fileName, asked.text, offline=asked.offline)
     return our_collection("rehearsals", "rehearsal", [one.model_dump(mode="json") for one in told])

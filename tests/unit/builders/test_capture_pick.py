@@ -82,7 +82,7 @@ PACKAGES = [
 
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "archive_of", lambda head, cache: Shelf())
+    monkeypatch.setattr(capture, "archive_of", lambda head, cache, **about: Shelf())
 
 
 @pytest.mark.usefixtures("shelf")
@@ -121,7 +121,7 @@ def machine(make_machine: Callable[[str], Machine]) -> Machine:
 
 
 def test_a_whole_scan_brings_every_package_home_without_asking_a_repository(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(capture, "foreign", lambda head, cache: pytest.fail("a repository was asked"))
+    monkeypatch.setattr(capture, "foreign", lambda head, cache, **about: pytest.fail("a repository was asked"))
     report = machine.scan(choose=chooser(tmp_path, whole=True))
     assert captured(report.folder) == {"tool"}
     assert records(report.folder) == [{"Package": "tool", "Status": "install ok installed", "Architecture": "amd64", "Version": "2.0", "Depends": "libc6"}]
@@ -142,7 +142,7 @@ def test_where_no_repository_can_be_reached_everything_is_brought_home_and_the_l
 
 
 def test_otherwise_only_what_no_repository_offers_is_brought_home(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(capture, "foreign", lambda head, cache: set())
+    monkeypatch.setattr(capture, "foreign", lambda head, cache, **about: set())
     report = machine.scan(choose=chooser(tmp_path))
     assert captured(report.folder) == frozenset()
     assert records(report.folder) == []

@@ -189,7 +189,7 @@ class FakeArchive:
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No repository offers `local`, which the scan brought whole; no archive is asked."""
-    monkeypatch.setattr(plans, "archive_of", lambda head, cache: FakeArchive())
+    monkeypatch.setattr(plans, "archive_of", lambda head, cache, **about: FakeArchive())
     monkeypatch.setattr(plans, "captured", lambda scan: {"local"})
 
 

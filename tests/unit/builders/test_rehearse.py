@@ -15,7 +15,7 @@ from builders.accountclashes import clashes
 from builders.additions import additions
 from builders.archive import PackageId
 from builders.bootable import CLOUD_FILE, NETWORK_FILE
-from builders.errors import Blocked, BuildFailed, SpecError, Unresolved
+from builders.errors import Blocked, BuildFailed, NotCached, SpecError, Unresolved
 from builders.rehearsal import SHOWN, Outlook, Rehearsal, Weight, point, refuse
 from builders.rehearse import rehearse
 from builders.size import GENERATED_MIB
@@ -68,9 +68,9 @@ def one(write_report: WriteReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     def run(spec: BuilderSpec = SPEC, archive: FakeArchive | None = None, rows: Iterable[Any] = (), captured: Iterable[str] = (), **head: Any) -> Rehearsal:
         fake = archive or FakeArchive()
-        monkeypatch.setattr(plans, "archive_of", lambda head, cache: fake)
+        monkeypatch.setattr(plans, "archive_of", lambda head, cache, **about: fake)
         monkeypatch.setattr(plans, "captured", lambda scan: frozenset(captured))
-        monkeypatch.setattr(module, "Archive", lambda *about: fake)
+        monkeypatch.setattr(module, "Archive", lambda *about, **more: fake)
         head.setdefault("packages", [BASE])
         told = rehearse(write_report(rows, head=head_of(**head)), [spec], tmp_path)
         assert len(told) == 1
@@ -304,7 +304,7 @@ def test_what_the_file_can_mend_is_a_mistake_of_the_file() -> None:
 def test_two_builders_ask_the_archive_once(one: Rehearse, write_report: WriteReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     one()
     fake = FakeArchive()
-    monkeypatch.setattr(module, "Archive", lambda *about: fake)
+    monkeypatch.setattr(module, "Archive", lambda *about, **more: fake)
     report: Report = write_report(packages=[BASE])
     rehearse(report, [SPEC, replace(SPEC, memory=512)], tmp_path)
     assert len(fake.asked) == 1
@@ -334,3 +334,36 @@ def test_replicating_what_was_not_captured_whole_is_blocked_with_the_way_out(one
     (blocking,) = one(REPLICATE).of(Weight.BLOCKS)
     assert (blocking.code, blocking.evidence) == ("package-unavailable", ["base-files 12"])
     assert blocking.next.endswith("--overlay --whole")
+
+
+# Offline.
+
+OFFLINE = replace(SPEC, offline=True)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_offline_names_every_package_that_the_cache_lacks_unless_the_base_is_there(one: Rehearse, monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+    archive = FakeArchive()
+    archive.lacking = lambda packages, stanzas: [package for package in packages if package.name in ("base-files", "udev")]  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "is_cached", lambda *about: known)
+    told = one(OFFLINE, archive)
+    if known:
+        assert told.verdict is Outlook.READY
+        return
+    (lacking,) = told.of(Weight.BLOCKS)
+    assert (lacking.code, lacking.evidence) == ("not-cached", ["base-files:amd64=12", "udev:amd64=1"])
+    assert lacking.next == "build once without --offline"
+    assert one(SPEC, archive).verdict is Outlook.READY
+
+
+def test_offline_lists_that_are_not_in_the_cache_block_by_their_name(one: Rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = FakeArchive()
+
+    def refresh() -> None:
+        raise NotCached("the package lists of bookworm (main) are not in the cache", hint="build once")
+
+    monkeypatch.setattr(archive, "refresh", refresh)
+    told = one(OFFLINE, archive)
+    assert codes(told, Weight.BLOCKS) == ["not-cached"]
+    with pytest.raises(Blocked, match="blocked; nothing was started"):
+        refuse([told], "b.yml")

@@ -77,6 +77,8 @@ def _points(number: int, spec: BuilderSpec) -> Iterator[Point]:
         yield point("no-kernel", Weight.BLOCKS, "there is no kernel in reach")
     if spec.memory == 667:
         yield point("mirror-unreachable", Weight.BLOCKS, "the mirror does not answer", next="start it")
+    if spec.offline:
+        yield point("not-cached", Weight.BLOCKS, "2 packages are not in the cache", ["nginx=1", "login=2"], "build once without --offline")
 
 
 class FakeRooms:

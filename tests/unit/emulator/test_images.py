@@ -219,3 +219,16 @@ def test_a_rehearsal_of_a_wrong_file_or_an_unfinished_scan_is_refused(drive: Any
     tasks.gate.clear()
     other = drive.http.post("/api/users/root/scannedinstances", json={"name": "two", "target": "docker:web"}).json()
     drive.error(drive.http.post(f"/api/{other['uri']}/rehearsals", json={"fileName": "b.yml", "text": BUILDER}), 409)
+
+
+def test_a_build_that_may_fetch_nothing_is_refused_with_what_the_cache_lacks_before_a_job_starts(drive: Any) -> None:
+    scan = drive.scan(overlay=True)
+    before = drive.http.get("/_forgelet/jobs").json()
+    asked = {"fileName": "b.yml", "text": BUILDER, "offline": True}
+    told = drive.error(drive.http.post(f"/api/{scan['uri']}/builds", json=asked), 400)
+    assert told["problems"] == ["not-cached: 2 packages are not in the cache"]
+    assert told["hint"] == "build once without --offline"
+    assert drive.http.get("/_forgelet/jobs").json() == before
+    (one,) = drive.http.post(f"/api/{scan['uri']}/rehearsals", json=asked).json()["rehearsals"]["rehearsal"]
+    assert [point["evidence"] for point in one["points"] if point["code"] == "not-cached"] == [["nginx=1", "login=2"]]
+    assert drive.build(scan).status_code == 201

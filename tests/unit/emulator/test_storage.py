@@ -96,7 +96,7 @@ def test_the_environment_wins_over_the_config_file_and_options_over_both(tmp_pat
     monkeypatch.setenv("FORGELET_CONFIG", str(file))
     monkeypatch.setenv("FORGELET_PORT", "2222")
     assert (load().port, load().user, load(port=3333).port, load(port=None).port) == (2222, "alice", 3333, 2222)
-    assert load().environment() == {"FORGELET_DEBIAN_MIRROR": "http://127.0.0.1:9/debian"}
+    assert load().environment() == {"FORGELET_DEBIAN_MIRROR": "http://127.0.0.1:9/debian", "FORGELET_CACHE_SIZE": "20480"}
 
 
 def test_a_yaml_config_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
