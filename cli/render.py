@@ -16,14 +16,38 @@ class Format(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    YAML = "yaml"
 
 
-Output = Annotated[Format, typer.Option("-o", "--output", help="`json`: only JSON on standard output.")]
+class _Data:
+    """How this command writes what is for programs."""
+
+    yaml = False
+
+
+def _chosen(asked: Format) -> Format:
+    """Commands tell people and programs apart; that YAML is JSON written otherwise is a matter of the writing alone."""
+    _Data.yaml = asked is Format.YAML
+    return Format.JSON if asked is Format.YAML else asked
+
+
+Output = Annotated[Format, typer.Option("-o", "--output", callback=_chosen, help="`json`, `yaml`: only that on standard output.")]
 
 
 def as_json(data: Any) -> None:
-    """ASCII only: names that are not UTF-8 pass as escaped lone surrogates."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=True, indent=1) + "\n")
+    """The whole answer as JSON, or as YAML where that was asked for; names that are not UTF-8 pass as escaped lone surrogates."""
+    text = json.dumps(data, ensure_ascii=True, indent=1)
+    if _Data.yaml:
+        text = _yaml(data)
+    sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def _yaml(data: Any) -> str:
+    import yaml
+
+    # Enumerations and the like are what JSON makes of them; every key in the order of the answer.
+    text: str = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=False, width=120)
+    return text
 
 
 def say(line: str) -> None:

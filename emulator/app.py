@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
 from emulator.auth import Authenticator
 from emulator.control import health
+from emulator.control.interference import Interference
 from emulator.deferred import Deferred
 from emulator.folders import Folders
 from emulator.jobs.embedded import EmbeddedQueue
@@ -20,6 +23,9 @@ from emulator.storage.schema import prepare
 from emulator.storage.vault import Vault
 from emulator.wire import faults
 from emulator.wire.negotiation import Tidy
+
+if TYPE_CHECKING:
+    from emulator.control.operations import Operations
 
 STOP = 6.0
 """Seconds that running jobs get when the service ends."""
@@ -64,6 +70,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.service = service
     faults.install(app)
     app.add_middleware(Tidy)
+    app.add_middleware(Interference, known=service.interferences, database=service.database, operations=operations)
     if service.settings.journal is not None:
         from emulator.control.journal import Journal
 
@@ -75,6 +82,24 @@ def make_app(service: Service) -> FastAPI:
 
 def _include(app: FastAPI) -> None:
     """Every resource; importing them takes about as long as the half of the start-up."""
+    for prefix, module in routers():
+        app.include_router(module.router, prefix=prefix)
+
+
+@cache
+def operations() -> Operations:
+    """Every operation of the service by name."""
+    from emulator.control.operations import Operations
+
+    found = Operations()
+    for prefix, module in [("/_forgelet", health), *routers()]:
+        found.add(prefix, module)
+    return found
+
+
+def routers() -> list[tuple[str, Any]]:
+    """The modules with routes, each with the prefix of its paths."""
+    from emulator.control import fault_routes
     from emulator.control import routes as control
     from emulator.control import users as user_control
     from emulator.resources.accounts import routes as accounts
@@ -98,12 +123,8 @@ def _include(app: FastAPI) -> None:
     from emulator.resources.targets import routes as targets
     from emulator.resources.users import routes as users
 
-    for module in (accounts, distributions, formats, orgs, quotas):
-        app.include_router(module.router, prefix="/api")
-    for module in (users, agents, scans, reports, compare, explain, builds, images, appliances, archives, appliance_builds, bundles):
-        app.include_router(module.router, prefix="/api")
-    app.include_router(binaries.router)
-    for module in (publications, deployments, migrations):
-        app.include_router(module.router, prefix="/api")
-    for module in (control, user_control, jobs, targets):
-        app.include_router(module.router, prefix="/_forgelet")
+
+    uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images)
+    more = (appliances, archives, appliance_builds, bundles, publications, deployments, migrations)
+    ours = (control, fault_routes, user_control, jobs, targets)
+    return [*(("/api", one) for one in (*uforge, *more)), ("", binaries), *(("/_forgelet", one) for one in ours)]

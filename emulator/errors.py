@@ -14,6 +14,7 @@ Unreachable
 StepFailed
 ├── Interrupted        the service or the job's process ended under the job      (exit 5)
 └── FaultSet           somebody asked for this failure                           (exit 5)
+    └── Dropped        somebody asked for this connection to break               (exit 3, HTTP 503)
 """
 
 from __future__ import annotations
@@ -86,3 +87,11 @@ class FaultSet(StepFailed):
     """A fault was set at this stage; somebody wanted to see what happens."""
 
     code = "fault"
+
+
+class Dropped(FaultSet):
+    """A fault was set at this stage: the connection that it needs is gone."""
+
+    code = "dropped"
+    http_status = 503
+    exit_code = 3

@@ -47,6 +47,9 @@ class _Teller:
     def update(self, percent: int, message: str = "") -> None:
         pass
 
+    def moved(self, count: int) -> None:
+        pass
+
     def log(self, line: str) -> None:
         pass
 

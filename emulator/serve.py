@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.control.interference import TRANSPORT
 from emulator.folders import Folders
 from emulator.nearby import Nearby
 from emulator.settings import Settings
@@ -64,7 +67,7 @@ def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None]) ->
 
     here = make_service(settings)
     here.nearby = Nearby()
-    app = make_app(here)
+    app = _reaching(make_app(here))
     gc.freeze()
     gc.enable()
 
@@ -82,6 +85,17 @@ def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None]) ->
     host, port = sock.getsockname()[:2]
     say(f"Forgelet serves {'https' if tls else 'http'}://{host}:{port}/api (data in {here.folders.data})")
     asyncio.run(Server(config).serve(sockets=[sock]))
+
+
+def _reaching(app: ASGIApp) -> ASGIApp:
+    """The application, with each request's connection in reach of the faults that break it."""
+
+    async def reach(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope.setdefault("extensions", {})[TRANSPORT] = getattr(getattr(receive, "__self__", None), "transport", None)
+        await app(scope, receive, send)
+
+    return reach
 
 
 def _tls(settings: Settings, folders: Folders) -> dict[str, Any]:

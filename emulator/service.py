@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Request
 
 from emulator.auth import Authenticator
 from emulator.control.capabilities import Capabilities
+from emulator.control.interference import Interferences
 from emulator.control.reaping import Reaping
 from emulator.errors import Forbidden
 from emulator.folders import Folders
@@ -43,12 +44,14 @@ class Service:
     ingests: Ingests = field(default_factory=Ingests)
     polls: Polls = field(default_factory=Polls)
     reaping: Reaping = field(init=False)
+    interferences: Interferences = field(init=False)
     conductor: Conductor = field(init=False)
     nearby: Nearby | None = None
     """Makes the containers of this machine find the service; None where it does not listen (tests)."""
 
     def __post_init__(self) -> None:
         self.reaping = Reaping(self.folders)
+        self.interferences = Interferences(self.database)
         self.conductor = Conductor(self)
 
 

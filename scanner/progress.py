@@ -15,7 +15,10 @@ class Progress(Protocol):
         """
 
     def update(self, percent: int, message: str = "") -> None:
-        """Overall progress of the job, 0..100."""
+        """Overall progress of the job, 0..100. Raises as `stage`."""
+
+    def moved(self, count: int) -> None:
+        """So many bytes of what this stage carries have passed. Raises as `stage`."""
 
     def log(self, line: str) -> None:
         """One line for the job's log."""
@@ -31,6 +34,9 @@ class Silent:
         self.stages.append(name)
 
     def update(self, percent: int, message: str = "") -> None:
+        pass
+
+    def moved(self, count: int) -> None:
         pass
 
     def log(self, line: str) -> None:

@@ -112,5 +112,6 @@ def _digests(path: Path, progress: Progress) -> tuple[str, str, int]:
             short.update(piece)
             long.update(piece)
             done += len(piece)
+            progress.moved(done)
             progress.update(10 + 80 * done // total, f"{done} of {total} bytes")
     return short.hexdigest(), long.hexdigest(), done

@@ -61,6 +61,7 @@ class FakeCloud:
         cloud_id = f"image-{next(self._numbers)}"
         began(cloud_id)
         content = offer.file.read_bytes()
+        progress.moved(len(content))
         progress.update(50, f"{len(content)} bytes")
         self.images[cloud_id] = (offer, content)
         return Published(cloud_id, len(content), hashlib.sha512(content).hexdigest(), self.tenant)

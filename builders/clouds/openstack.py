@@ -335,6 +335,7 @@ class Body:
                 built.update(piece)
                 yield piece
                 done += len(piece)
+                self._progress.moved(done)
                 self._progress.update(10 + 80 * done // self._size, f"{done} of {self._size} bytes")
         self.sha512, self.sha256 = digest.hexdigest(), built.hexdigest()
 

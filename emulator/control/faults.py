@@ -1,65 +1,140 @@
-"""Faults on purpose: deterministic ("the next N times"), at the named stages of jobs only."""
+"""Faults on purpose, deterministic ("the first N times", "every Nth", "once"): at the named stages of jobs, and at operations of the service."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Sequence
 
-from sqlmodel import col, delete, select
+from sqlmodel import Session, col, delete, or_, select
 
 from emulator.control.tables import Fault
-from emulator.errors import FaultSet
+from emulator.errors import Dropped, FaultSet
 from emulator.jobs.stages import known
 from emulator.storage.engine import Database
-from scanner.errors import UserError
+from scanner.errors import NotFound, UserError
 from scanner.host import clock
 
-ACTIONS = ("fail", "hang", "kill")
+ACTIONS = {
+    "fail": "it fails, in UForge's own words",
+    "drop": "the connection breaks",
+    "hang": "nothing moves any more until somebody cancels, or gives up waiting",
+    "slow": "it takes `delay` seconds longer",
+    "kill": "the job's process is killed",
+    "disk-full": "there is no space left on the disk",
+}
+STAGES_ONLY = frozenset({"kill", "disk-full"})
+HINT = "forgelet reset, or DELETE /_forgelet/faults, takes faults away"
 
 
-def ask(database: Database, stage: str, action: str, times: int) -> Fault:
-    """From now on, `times` times. Raises `UserError` for a stage or action that is none."""
-    if action not in ACTIONS:
-        raise UserError(f"there is no action '{action}'", hint="one of " + ", ".join(ACTIONS))
-    fault = Fault(stage=known(stage), action=action, times=times)
+def ask(database: Database, fault: Fault) -> Fault:
+    """From now on. Raises `UserError` that names every mistake."""
+    problems = list(_problems(fault))
+    if problems:
+        raise UserError("this fault cannot happen", problems=problems, hint="forgelet fault set --help")
+    if fault.stage:
+        known(fault.stage)
     with database.write() as session:
         session.add(fault)
     return fault
 
 
-def asked(database: Database) -> Sequence[Fault]:
-    """Those that can still happen."""
+def _problems(fault: Fault) -> list[str]:
+    found = []
+    if bool(fault.stage) == bool(fault.operation):
+        found.append("give a stage or an operation, and not both")
+    if fault.action not in ACTIONS:
+        found.append(f"action: there is no '{fault.action}'; one of " + ", ".join(ACTIONS))
+    if fault.operation and fault.action in STAGES_ONLY:
+        found.append(f"action: '{fault.action}' is for stages of jobs")
+    if fault.operation and (fault.percent is not None or fault.after is not None):
+        found.append("percent and after are for stages of jobs")
+    if fault.percent is not None and fault.after is not None:
+        found.append("percent, or after, and not both")
+    if fault.action == "slow" and not fault.delay:
+        found.append("delay: how many seconds slower?")
+    return found
+
+
+def asked(database: Database, *, spent: bool = False) -> Sequence[Fault]:
+    """Those that can still happen; with `spent`, those that cannot any more too."""
     with database.read() as session:
-        return session.exec(select(Fault).where(Fault.times > 0).order_by(col(Fault.id))).all()
+        found = session.exec(select(Fault).order_by(col(Fault.id))).all()
+    return [one for one in found if spent or one.waiting]
 
 
-def forget(database: Database) -> None:
-    """No faults from now on."""
-    with database.write() as session:
-        session.exec(delete(Fault))
-
-
-def take(database: Database, stage: str) -> str | None:
-    """The action that was asked for `stage`, counted as having happened; None where none was."""
+def find(database: Database, number: int) -> Fault:
+    """Raises `NotFound`."""
     with database.read() as session:
-        waiting = select(Fault).where(Fault.stage == stage, Fault.times > 0).order_by(col(Fault.id))
-        if session.exec(waiting).first() is None:
-            return None
+        found = session.get(Fault, number)
+    if found is None:
+        raise NotFound(f"there is no fault {number}", hint="forgelet fault list")
+    return found
+
+
+def forget(database: Database, number: int | None = None) -> None:
+    """No faults from now on, or not that one. Raises `NotFound`."""
+    if number is not None:
+        find(database, number)
     with database.write() as session:
-        fault = session.exec(waiting).first()
-        if fault is None:
-            return None
-        fault.times -= 1
-        return fault.action
+        session.exec(delete(Fault) if number is None else delete(Fault).where(col(Fault.id) == number))
 
 
-def meet(action: str | None, stage: str, listen: Callable[[], None]) -> None:
-    """The action happens now: `FaultSet` is raised, the process is killed, or nothing moves until `listen` raises."""
-    if action == "fail":
-        raise FaultSet(f"a fault was set at stage {stage}", hint="forgelet reset, or DELETE /_forgelet/faults, takes faults away")
-    if action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    while action == "hang":
+def armed(database: Database, stage: str) -> list[Fault]:
+    """Those that wait for a point within the stage: a percentage, or a number of bytes."""
+    with database.read() as session:
+        later = or_(col(Fault.percent).is_not(None), col(Fault.after).is_not(None))
+        return [one for one in session.exec(select(Fault).where(Fault.stage == stage, later)).all() if one.waiting]
+
+
+def take_at(database: Database, stage: str) -> Fault | None:
+    """What happens at the begin of the stage, counted as having happened; None where nothing does."""
+    with database.read() as session:
+        here = select(Fault.id).where(Fault.stage == stage, col(Fault.percent).is_(None), col(Fault.after).is_(None))
+        numbers = session.exec(here.order_by(col(Fault.id))).all()
+    return take(database, [number for number in numbers if number is not None])
+
+
+def take(database: Database, numbers: Sequence[int]) -> Fault | None:
+    """Somebody came to the point of these faults: each counts that, and the first that is due happens."""
+    if not numbers:
+        return None
+    with database.write() as session:
+        return _first(session, numbers)
+
+
+def _first(session: Session, numbers: Sequence[int]) -> Fault | None:
+    happening = None
+    for fault in session.exec(select(Fault).where(col(Fault.id).in_(numbers)).order_by(col(Fault.id))).all():
+        if not fault.waiting:
+            continue
+        fault.met += 1
+        if happening is None and fault.due:
+            happening = fault
+            fault.hits += 1
+    return happening
+
+
+def meet(fault: Fault | None, listen: Callable[[], None]) -> None:
+    """The fault happens now, in a job: it raises what it is about, or kills the process, or nothing moves until `listen` raises."""
+    if fault is None:
+        return
+    until = clock.monotonic() + fault.delay
+    while fault.action == "hang" or clock.monotonic() < until:
         listen()
-        clock.sleep(0.1)
+        clock.sleep(min(0.1, fault.delay or 0.1))
+    if fault.action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault.action == "disk-full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if fault.action == "drop":
+        raise Dropped(fault.message or f"a fault was set at {_point(fault)}: the connection is gone", hint=HINT)
+    if fault.action == "fail":
+        raise FaultSet(fault.message or f"a fault was set at {_point(fault)}", hint=HINT)
+
+
+def _point(fault: Fault) -> str:
+    if fault.percent is not None:
+        return f"{fault.percent} % in stage {fault.stage}"
+    return f"stage {fault.stage}" if fault.after is None else f"byte {fault.after} of stage {fault.stage}"

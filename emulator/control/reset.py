@@ -38,6 +38,7 @@ def reset(here: Service, *, user: User | None = None, cache: bool = False) -> di
         session.flush()
         here.reaping.set_aside(places)
         here.folders.make()
+    here.interferences.changed()
     here.reaping.wake()
     return counts
 

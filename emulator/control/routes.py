@@ -1,32 +1,19 @@
-"""/_forgelet: capabilities, reset, the cache, faults."""
+"""/_forgelet: capabilities, reset, the cache."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
 
-from emulator.control import faults
 from emulator.control.reset import reset as empty
 from emulator.control.rotation import rotate
-from emulator.control.tables import Fault
 from emulator.errors import Forbidden
 from emulator.resources.users import service as users
 from emulator.service import TheAdmin, TheService, TheUser
-from emulator.wire.answer import nothing, our_collection, ours
+from emulator.wire.answer import ours
 
 router = APIRouter()
-
-
-class FaultRequest(BaseModel):
-    """What shall happen at a stage."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    stage: str
-    action: str
-    times: int = Field(default=1, ge=1)
 
 
 @router.get("/capabilities")
@@ -77,23 +64,3 @@ def prune(here: TheService, _asking: TheAdmin, size: Annotated[int | None, Query
 
     gone = cut(here.folders.cache, (here.settings.cache_size if size is None else size) * 2**20)
     return ours("cache", {"removed": {"entry": [one.told() for one in gone]}})
-
-
-@router.get("/faults")
-def index(here: TheService, _asking: TheUser) -> Response:
-    return our_collection("faults", "fault", [_tell(fault) for fault in faults.asked(here.database)])
-
-
-@router.post("/faults")
-def create(asked: FaultRequest, here: TheService, _asking: TheUser) -> Response:
-    return ours("fault", _tell(faults.ask(here.database, asked.stage, asked.action, asked.times)), 201)
-
-
-@router.delete("/faults")
-def delete(here: TheService, _asking: TheUser) -> Response:
-    faults.forget(here.database)
-    return nothing()
-
-
-def _tell(fault: Fault) -> dict[str, Any]:
-    return {"dbId": fault.id, "stage": fault.stage, "action": fault.action, "times": fault.times}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from emulator.jobs.kinds import State
 from emulator.storage.stamp import printable
 from scanner.errors import Cancelled, ForgeletError
+
+_ROOM = "make room in the data folder: forgelet image delete, forgelet scan delete, or forgelet reset --cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +57,8 @@ def failed(error: BaseException) -> Outcome:
     if isinstance(error, ForgeletError):
         problems = [printable(p) for p in getattr(error, "problems", ())]
         return Outcome(State.FAILED, error.exit_code, printable(error.message), error.code, printable(error.hint), problems)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f": {printable(str(error.filename))}" if error.filename else ""
+        return Outcome(State.FAILED, ForgeletError.exit_code, f"there is no space left on the disk{where}", "disk-full", _ROOM)
     said = printable(f"{type(error).__name__}: {error}")
     return Outcome(State.FAILED, ForgeletError.exit_code, f"an internal fault ({said})", ForgeletError.code, "the job's log has the traceback")

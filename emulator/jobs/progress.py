@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from emulator.control import faults
+from emulator.control.tables import Fault
 from emulator.jobs.ledger import Ledger
 from scanner.errors import Cancelled
 from scanner.host import clock
@@ -36,18 +37,32 @@ class RecordedProgress:
         self._ledger, self._job, self._kind, self._stop, self._write = ledger, job_id, kind, stop, write
         self._last: tuple[int, str] = (-1, "")
         self._when = 0.0
+        self._armed: list[Fault] = []
 
     def stage(self, name: str, message: str = "") -> None:
         self._stop.check()
         qualified = f"{self._kind}.{name}"
         # Counted before the stage is told: whoever sees the stage and ends the job must not find its fault waiting for the next one.
-        fault = faults.take(self._ledger.database, qualified)
+        fault = faults.take_at(self._ledger.database, qualified)
+        self._armed = faults.armed(self._ledger.database, qualified)
         self._ledger.stage(self._job, qualified, message)
         self._write(f"[{qualified}] {message}".rstrip())
-        faults.meet(fault, qualified, self._stop.check)
+        faults.meet(fault, self._stop.check)
+
+    def moved(self, count: int) -> None:
+        self._stop.check()
+        self._reached([one for one in self._armed if one.after is not None and count >= one.after])
+
+    def _reached(self, points: list[Fault]) -> None:
+        """Each point within a stage is come to once."""
+        if points:
+            self._armed = [one for one in self._armed if one not in points]
+            fault = faults.take(self._ledger.database, [one.id for one in points if one.id is not None])
+            faults.meet(fault, self._stop.check)
 
     def update(self, percent: int, message: str = "") -> None:
         self._stop.check()
+        self._reached([one for one in self._armed if one.percent is not None and percent >= one.percent])
         news = (percent, message)
         if news == self._last or (percent < 100 and clock.monotonic() - self._when < INTERVAL):
             return

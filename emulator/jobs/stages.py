@@ -5,6 +5,8 @@ The rooms say bare names (`inventory`); with the kind of the job before it (`sca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from scanner.errors import UserError
 
 STAGES = (
@@ -33,7 +35,16 @@ STAGES = (
 
 
 def known(stage: str) -> str:
-    """`stage`, when it is one. Raises `UserError` that names them all."""
+    """`stage`, when it is one. Raises `UserError` that names the nearest."""
     if stage not in STAGES:
-        raise UserError(f"there is no stage '{stage}'", hint="one of " + ", ".join(STAGES))
+        raise UserError(f"there is no stage '{stage}'", hint=nearest(stage, STAGES) + "; forgelet fault points lists them all")
     return stage
+
+
+def nearest(word: str, names: Sequence[str]) -> str:
+    """`perhaps A, B`: the names that look most like `word`."""
+    from difflib import get_close_matches
+
+    bare = {name.rpartition(".")[2]: name for name in names}
+    found = get_close_matches(word, names, 3, 0.4) or [bare[one] for one in get_close_matches(word.rpartition(".")[2], bare, 3, 0.4)]
+    return "perhaps " + ", ".join(found or names[:3])

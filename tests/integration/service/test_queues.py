@@ -11,6 +11,7 @@ import pytest
 
 from emulator.app import make_service
 from emulator.control import faults
+from emulator.control.tables import Fault
 from emulator.jobs import kinds
 from emulator.jobs.embedded import EmbeddedQueue
 from emulator.jobs.inprocess import InProcessQueue
@@ -47,7 +48,7 @@ class Bench:
         return job.id
 
     def fault(self, action: str) -> None:
-        faults.ask(self.here.database, STAGE, action, 1)
+        faults.ask(self.here.database, Fault(stage=STAGE, action=action, times=1))
 
     def get(self, number: int) -> Job:
         return self.here.ledger.get(number)

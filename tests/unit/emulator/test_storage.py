@@ -6,9 +6,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+from emulator.control.tables import Fault
 from emulator.resources.jobs.tables import JobEvent
 from emulator.settings import load
 from emulator.storage import stamp
@@ -48,7 +49,7 @@ def test_a_writer_has_the_lock_from_its_first_word(database: Database) -> None:
 
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), database.write() as session:
-        session.connection().execute(text("INSERT INTO fault (stage, action, times) VALUES ('s', 'fail', 1)"))
+        session.connection().execute(insert(Fault).values(stage="s", action="fail"))
         raise ZeroDivisionError
     assert _ask(database, "SELECT count(*) FROM fault") == 0
 
