@@ -26,6 +26,7 @@ class Client:
 
         self.url = url.rstrip("/")
         self.user = user
+        self._password, self._insecure, self._ca = password, insecure, ca
         self._patient = httpx.Timeout(None, connect=CONNECT)
         self._origin = str(httpx.URL(self.url).copy_with(path="/", query=None)).rstrip("/")
         verify = _verify(insecure, ca) if self.url.startswith("https:") else True
@@ -88,6 +89,22 @@ class Client:
                 done += out.write(piece)
                 yield done, total
         partial.rename(into)
+
+    def events(self, path: str, **query: Any) -> Iterator[str]:
+        """The data of server-sent events below `/_forgelet`, as they come."""
+        with self._stream(f"{self._origin}/_forgelet/{path}", query) as response:
+            for line in response.iter_lines():
+                if line.startswith("data: "):
+                    yield line.removeprefix("data: ")
+
+    def raw(self, method: str, path: str, headers: dict[str, str], content: bytes) -> httpx.Response:
+        """Any request to the service's origin, and its answer, whatever that says."""
+        with self._told(self._origin):
+            return self._http.request(method, self._origin + path, headers=headers, content=content)
+
+    def elsewhere(self, url: str, user: str, password: str) -> Client:
+        """A client of another service; who asks is the same unless it is said otherwise."""
+        return Client(url, user or self.user, password or self._password, insecure=self._insecure, ca=self._ca)
 
     def _mine(self, path: str) -> str:
         return f"{self.url}/users/{self.user}/{path}".rstrip("/")

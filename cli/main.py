@@ -20,6 +20,7 @@ from cli.commands import (
     fault,
     image,
     job,
+    journal,
     lab,
     migration,
     reset,
@@ -70,6 +71,7 @@ app.add_typer(catalogue.quota_app, name="quota")
 app.add_typer(cache.app, name="cache")
 app.add_typer(lab.app, name="lab")
 app.add_typer(fault.app, name="fault")
+app.add_typer(journal.app, name="journal")
 app.command()(doctor.doctor)
 app.command()(clean.clean)
 

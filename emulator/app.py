@@ -12,12 +12,14 @@ from fastapi import FastAPI
 from emulator.auth import Authenticator
 from emulator.control import health
 from emulator.control.interference import Interference
+from emulator.control.journal.recorder import Recorder
 from emulator.deferred import Deferred
 from emulator.folders import Folders
 from emulator.jobs.embedded import EmbeddedQueue
 from emulator.jobs.ledger import Ledger
 from emulator.service import Service
 from emulator.settings import Settings
+from emulator.storage import stamp
 from emulator.storage.engine import Database
 from emulator.storage.schema import prepare
 from emulator.storage.vault import Vault
@@ -61,6 +63,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if here.nearby is not None:
             here.nearby.close()
         here.queue.stop(STOP)
+        here.journal.book.close()
         here.database.close()
 
 
@@ -71,10 +74,11 @@ def make_app(service: Service) -> FastAPI:
     faults.install(app)
     app.add_middleware(Tidy)
     app.add_middleware(Interference, known=service.interferences, database=service.database, operations=operations)
+    app.add_middleware(Recorder, book=service.journal.book, operations=operations, stamp=stamp.now)
     if service.settings.journal is not None:
-        from emulator.control.journal import Journal
+        from emulator.control.answers import Answers
 
-        app.add_middleware(Journal, folder=service.settings.journal)
+        app.add_middleware(Answers, folder=service.settings.journal)
     app.include_router(health.router, prefix="/_forgelet")
     app.router.routes.append(Deferred(app, _include))
     return app
@@ -102,6 +106,7 @@ def routers() -> list[tuple[str, Any]]:
     from emulator.control import fault_routes
     from emulator.control import routes as control
     from emulator.control import users as user_control
+    from emulator.control.journal import routes as journal
     from emulator.resources.accounts import routes as accounts
     from emulator.resources.agents import binaries
     from emulator.resources.agents import routes as agents
@@ -126,5 +131,5 @@ def routers() -> list[tuple[str, Any]]:
 
     uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images)
     more = (appliances, archives, appliance_builds, bundles, publications, deployments, migrations)
-    ours = (control, fault_routes, user_control, jobs, targets)
+    ours = (control, fault_routes, journal, user_control, jobs, targets)
     return [*(("/api", one) for one in (*uforge, *more)), ("", binaries), *(("/_forgelet", one) for one in ours)]

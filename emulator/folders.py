@@ -1,6 +1,7 @@
 """Where things lie in the data folder. Nobody else builds such a path.
 
 forgelet.db            the database (WAL)
+journal.db             requests and events of jobs (WAL); outlives resets
 tls/                   the service's own certificate and its key
 secrets.key            opens the secrets in the database (0600)
 lock                   held by the service that owns the folder
@@ -35,6 +36,10 @@ class Folders:
     @property
     def database(self) -> Path:
         return self.data / "forgelet.db"
+
+    @property
+    def journal(self) -> Path:
+        return self.data / "journal.db"
 
     @property
     def secrets_key(self) -> Path:

@@ -11,6 +11,9 @@ from fastapi import Depends, Path, Request
 from emulator.auth import Authenticator
 from emulator.control.capabilities import Capabilities
 from emulator.control.interference import Interferences
+from emulator.control.journal.book import Book
+from emulator.control.journal.events import Journal
+from emulator.control.journal.recorder import ASKING
 from emulator.control.reaping import Reaping
 from emulator.errors import Forbidden
 from emulator.folders import Folders
@@ -45,6 +48,7 @@ class Service:
     polls: Polls = field(default_factory=Polls)
     reaping: Reaping = field(init=False)
     interferences: Interferences = field(init=False)
+    journal: Journal = field(init=False)
     conductor: Conductor = field(init=False)
     nearby: Nearby | None = None
     """Makes the containers of this machine find the service; None where it does not listen (tests)."""
@@ -52,6 +56,7 @@ class Service:
     def __post_init__(self) -> None:
         self.reaping = Reaping(self.folders)
         self.interferences = Interferences(self.database)
+        self.journal = Journal(Book(self.folders.journal), self.database)
         self.conductor = Conductor(self)
 
 
@@ -68,8 +73,11 @@ def user(request: Request, here: TheService) -> User:
     """Who is asking. Raises `Unauthorized`, `Forbidden`."""
     header, query = request.headers.get("authorization"), request.scope["query_string"]
     if header is None and b"signature=" in query:
-        return here.authenticator.signer(request.scope.get("raw_path", b"") + b"?" + query)
-    return here.authenticator.user(header)
+        found = here.authenticator.signer(request.scope.get("raw_path", b"") + b"?" + query)
+    else:
+        found = here.authenticator.user(header)
+    request.scope.setdefault("state", {})[ASKING] = found.login
+    return found
 
 
 TheUser = Annotated[User, Depends(user)]

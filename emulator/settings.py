@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     ca: str = ""
     """File with the certificate, or its authority's, that the client trusts; empty: the machine's authorities."""
     journal: Path | None = None
-    """Folder in which every answer of the service is written down (`emulator/control/journal.py`); empty: none is."""
+    """Folder in which every answer of the service is written down (`emulator/control/answers.py`); empty: none is."""
     accel: str = ""
     """How virtual machines run: `kvm` for hardware acceleration; anything else is emulation, which works everywhere."""
     debian_mirror: str = ""

@@ -15,7 +15,7 @@ from support.openstack import Openstack, install  # noqa: E402
 
 @pytest.fixture(scope="session", autouse=True)
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where every service of the run writes its answers down (`emulator/control/journal.py`)."""
+    """Where every service of the run writes its answers down (`emulator/control/answers.py`)."""
     before = os.environ.get("FORGELET_JOURNAL")
     folder = Path(before) if before else tmp_path_factory.mktemp("journal")
     os.environ["FORGELET_JOURNAL"] = str(folder)

@@ -64,14 +64,15 @@ class Operations:
         path = re.sub("//+", "/", path).rstrip("/")
         return next((one for one in self._by_length[path.count("/")] if one.method == method and one.pattern.match(path)), None)
 
-    def named(self, word: str) -> list[Operation]:
-        """What `word` names: a number of UForge's table, a name, or a method and a path template. Raises `UserError` with the nearest names."""
+    def named(self, word: str, *, reach: bool = False) -> list[Operation]:
+        """What `word` names: a number of UForge's table, a name, or a method and a path template. Raises `UserError` with the nearest names,
+        and without `reach` for operations at which no fault can be set."""
         wanted = _plain(word)
         found = [one for one in self.all if wanted in (one.name, *map(str, one.numbers)) or wanted in _plain_texts(one)]
         if not found:
             names = [known for one in self.all for known in (one.name, one.text)]
             raise UserError(f"there is no operation '{word}'", hint=nearest(word, names) + "; forgelet fault points lists them all")
-        if any(one.path.startswith(OUT_OF_REACH) for one in found):
+        if not reach and any(one.path.startswith(OUT_OF_REACH) for one in found):
             raise UserError(f"no fault can be set at {found[0].text}: nobody could take it away again", hint="choose another operation")
         return found
 

@@ -28,7 +28,8 @@ STAY = frozenset({str(User.__tablename__), str(ApiKey.__tablename__), str(Quota.
 
 def reset(here: Service, *, user: User | None = None, cache: bool = False) -> dict[str, int]:
     """How many rows of each table went. Of every user, or of one; the cache belongs to nobody and goes when asked."""
-    with here.queue.halted(user.id if user else None), here.database.write() as session:
+    with here.queue.halted(user.id if user else None), here.journal.book.turn, here.database.write() as session:
+        here.journal.catch_up()
         counts = _counts(session, user)
         places = list(_places(session, here.folders, user) if user else here.folders.contents(cache=cache))
         _delete(session, user)
@@ -38,6 +39,9 @@ def reset(here: Service, *, user: User | None = None, cache: bool = False) -> di
         session.flush()
         here.reaping.set_aside(places)
         here.folders.make()
+        if user is None:
+            # Events of jobs are counted from the beginning again; nobody reads them before this is over.
+            here.journal.book.mark = 0
     here.interferences.changed()
     here.reaping.wake()
     return counts

@@ -8,6 +8,8 @@ from typing import Any
 from anyio import to_thread
 from fastapi import Request
 
+from emulator.control.journal.recorder import SENT
+from emulator.control.journal.watched import Watched
 from emulator.errors import TooLarge
 from emulator.wire.reader import LARGEST, decode
 
@@ -21,6 +23,8 @@ def body(root: str) -> Callable[[Request], Awaitable[dict[str, Any]]]:
             raw += piece
             if len(raw) > LARGEST:
                 raise TooLarge(f"the body has more than {LARGEST} bytes")
-        return await to_thread.run_sync(decode, bytes(raw), root)
+        sent = Watched(await to_thread.run_sync(decode, bytes(raw), root))
+        request.scope.setdefault("state", {})[SENT] = sent
+        return sent
 
     return dependency

@@ -1,76 +1,180 @@
-"""What is written down of answers, and what is not."""
+"""The journal over HTTP: what is in it, what is not, who sees it, and what it costs."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
+import threading
+import time
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from emulator.app import make_app
+from emulator.control.journal.recorder import LARGEST
+from emulator.control.journal.watched import Watched
+
+JOURNAL = "/_forgelet/journal"
+ACCOUNTS = "/api/users/root/accounts"
+ACCOUNT = {"name": "there", "targetPlatform": {"name": "openstack"}, "keystoneUrl": "http://127.0.0.1:1", "keystoneVersion": "v3", "glanceUrl": "http://127.0.0.1:1", "login": "x", "password": "hunter2"}
 
 
-@pytest.fixture
-def lines(service: Any, tmp_path: Path) -> Any:
-    service.settings.journal = tmp_path / "journal"
-    with TestClient(make_app(service)) as http:
-        http.get("/api/status?apiKey=a&signature=secret", headers={"Accept": "application/xml", "User-Agent": "somebody"}, auth=("root", "forgelet"))
-        http.get("/api/status", headers={"Accept": "application/json"})
-    (file,) = (tmp_path / "journal").iterdir()
-    assert file.stat().st_mode & 0o077 == 0
-    return [json.loads(line) for line in file.read_text().splitlines()]
+def entries(http: TestClient, **query: Any) -> list[dict[str, Any]]:
+    answer = http.get(JOURNAL, params={"bodies": True, **query})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["journal"]["entry"]
+    return found
 
 
-def test_an_xml_answer_is_kept_with_who_asked_for_what(lines: Any) -> None:
-    first, second = lines
-    assert (first["method"], first["path"], first["status"], first["client"]) == ("GET", "/api/status", 200, "somebody")
-    assert "<version>3.8.13</version>" in first["body"]
-    assert second["status"] == 401
-    assert "body" not in second
+def test_a_request_is_written_down_with_its_answer(http: TestClient) -> None:
+    http.get("/api//users/root/images/?query=name==x", headers={"User-Agent": "me"})
+    (entry,) = entries(http)
+    assert (entry["kind"], entry["user"], entry["method"], entry["status"]) == ("request", "root", "GET", 200)
+    assert entry["operation"] == "GET /api/users/{uid}/images"
+    assert entry["headers"]["user-agent"] == "me"
+    assert json.loads(entry["response"]["body"]) == {"images": {"image": []}}
+    assert entry["response"]["whole"]
+    assert entry["milliseconds"] > 0
+    assert entries(http, kind="job") == []
 
 
-def test_no_signature_and_no_password_is_kept(lines: Any) -> None:
-    assert "secret" not in json.dumps(lines)
-    assert "forgelet" not in json.dumps([{key: value for key, value in line.items() if key != "body"} for line in lines])
+def test_no_secret_is_in_it_wherever_it_was(http: TestClient, service: Any) -> None:
+    http.post(ACCOUNTS, json=ACCOUNT)
+    xml = '<ns1:credAccount xmlns:ns1="x"><name>other</name><login>x</login><password type="a">hunter2</password><keystoneVersion>v3</keystoneVersion></ns1:credAccount>'
+    http.post(ACCOUNTS, content=xml, headers={"Content-Type": "application/xml"})
+    http.post("/_forgelet/users", json={"login": "alice", "password": "hunter2"})
+    made = http.post("/_forgelet/users/root/keys").json()
+    http.get("/api/status", params={"apiKey": made["publicKey"], "signature": "hunter2"})
+    http.get("/downloads/1/hunter2")
+    text = "builders:\n- type: openstack\n  account: {name: a, password: hunter2}\n  secretKey: hunter2\n"
+    http.post("/api/users/root/scannedinstances/1/scans/1/builds", json={"fileName": "b.yml", "text": text})
+    http.post("/api/users/root/scannedinstances", json={"name": "x", "target": "ssh:me@host:22", "access": {"password": "hunter2", "identity": "hunter2"}})
+    found = entries(http, kind="request")
+    assert len(found) == 8
+    service.journal.book.close()
+    kept = b"".join(file.read_bytes() for file in service.folders.data.glob("journal.db*"))
+    leaks = [one for one in found if "hunter2" in json.dumps(one)]
+    assert leaks == []
+    for secret in ("hunter2", made["secretKey"], made["publicKey"], "cm9vdDpmb3JnZWxldA"):
+        assert secret.encode() not in kept
+    assert found[0]["redacted"] == found[1]["redacted"] == ["password"]
+    assert json.loads(found[0]["request"]["body"])["login"] == "x"
+    assert found[0]["headers"]["authorization"] == "Basic root:***"
+    assert service.folders.journal.stat().st_mode & 0o077 == 0
 
 
-def test_a_refusal_is_kept_with_its_reason_in_either_form(lines: Any) -> None:
-    assert "login" in json.loads(lines[1]["refusal"])["uforgeError"]["localizedErrorMsg"]["message"]
+def test_what_jobs_did_is_in_it_and_outlives_a_reset(drive: Any) -> None:
+    scan = drive.scan()
+    assert [one["job"]["name"] for one in entries(drive.http, kind="job", job=scan["jobId"])] == ["queued", "running", "scan.inventory", "done"]
+    drive.scan("second")
+    assert drive.http.post("/_forgelet/reset").status_code == 200
+    assert drive.scan("third")["jobId"] == 1
+    names = [one["job"]["name"] for one in entries(drive.http, kind="job")]
+    assert names == ["queued", "running", "scan.inventory", "done"] * 3
 
 
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("evidence", Path(__file__).parents[3] / "scripts/evidence.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"status": "4xx"}, ["/api/users/root/images/7"]),
+        ({"status": "404"}, ["/api/users/root/images/7"]),
+        ({"status": "5xx"}, []),
+        ({"method": "post"}, [ACCOUNTS]),
+        ({"path": "/api/users/*/images*"}, ["/api/users/root/images", "/api/users/root/images/7"]),
+        ({"operation": "16"}, ["/api/users/root/images"]),
+        ({"operation": "POST /users/{uid}/accounts"}, [ACCOUNTS]),
+        ({"user": "nobody"}, []),
+        ({"unread": True}, ["/api/users/root/images"]),
+        ({"limit": 1}, ["/api/users/root/images/7"]),
+        ({"after": 2}, ["/api/users/root/images/7"]),
+    ],
+)
+def test_entries_are_filtered(http: TestClient, query: dict[str, Any], expected: list[str]) -> None:
+    http.get("/api/users/root/images?nonsense=1")
+    http.post(ACCOUNTS, json=ACCOUNT)
+    http.get("/api/users/root/images/7")
+    assert [one["path"] for one in entries(http, **query)] == expected
 
 
-def test_evidence_tells_why_a_call_was_refused_and_merges_by_strength(tmp_path: Path) -> None:
-    evidence = load()
-    said = {"method": "GET", "client": "python-requests/2.13.0"}
-    error = {"uforgeError": {"localizedErrorMsg": {"message": "there is no bundle 7"}}}
-    (tmp_path / "1.ndjson").write_text(
-        "\n".join(
-            json.dumps({**said, **line})
-            for line in (
-                {"path": "/api/users/root/mysoftware/7", "status": 404, "client": "x", "refusal": json.dumps(error)},
-                {"path": "/api/users/root/mysoftware/7/templates/1", "status": 404, "body": "<e><message>no &lt;one&gt; 1</message></e>"},
-                {"path": "/api/users/root/mysoftware", "status": 200},
-                {"path": "/api/users/root/orgs", "status": 401},
-            )
-        )
-    )
-    calls = {(call["method"], call["path"]): call for call in evidence.collect(tmp_path)}
-    bundle = calls["GET", "/users/{uid}/mysoftware/{msid}"]
-    assert (bundle["evidence"], bundle["reason"]) == ("refused", "there is no bundle N")
-    assert calls["GET", "/users/{uid}/mysoftware/{msid}/templates/{tid}"]["reason"] == "no <one> N"
-    assert calls["GET", "/users/{uid}/mysoftware"]["evidence"] == "hammr"
-    assert calls["GET", "/users/{uid}/orgs"]["evidence"] == "none"
-    assert "refused, with the reason: there is no bundle N |" in evidence.page([bundle])
-    kept = [{"method": "GET", "path": "/a", "evidence": "cli"}, {"method": "GET", "path": "/b", "evidence": "none"}]
-    new = [{"method": "GET", "path": "/a", "evidence": "none"}, {"method": "GET", "path": "/b", "evidence": "hammr"}]
-    assert [call["evidence"] for call in evidence.merged(kept, new)] == ["cli", "hammr"]
+@pytest.mark.parametrize("query", [{"status": "6xx"}, {"status": "x"}, {"operation": "imags.index"}, {"limit": 0}, {"kind": "dream"}])
+def test_a_filter_that_cannot_be_is_refused(drive: Any, query: dict[str, Any]) -> None:
+    drive.error(drive.http.get(JOURNAL, params=query), 400)
+
+
+def test_fields_that_nothing_read_are_told(drive: Any) -> None:
+    scan = drive.scan(overlay=True)
+    image = {"targetFormat": {"name": "OpenStack QCOW2", "dbId": 3}, "installProfile": {"diskSize": 2000}, "tag": "blue", "updateTools": True}
+    assert drive.http.post(f"/api/{scan['uri']}/images?colour=red", json=image).status_code == 201
+    (entry,) = entries(drive.http, method="POST", path="*/images")
+    assert {"?colour", "tag", "updateTools", "targetFormat.dbId"} <= set(entry["unread"])
+    assert not {"targetFormat", "targetFormat.name", "installProfile", "installProfile.diskSize"} & set(entry["unread"])
+
+
+def test_reading_counts_however_it_is_done() -> None:
+    data = {"a": 1, "b": {"c": 2, "d": [{"e": 3, "f": 4}]}, "g": 5}
+    one = Watched(data)
+    assert one["b"]["d"][0]["e"] == 3
+    assert one.unread() == ["a", "b.c", "b.d[0].f", "g"]
+    for read in (lambda d: {**d}, dict, lambda d: list(d.items()), lambda d: list(d.values()), lambda d: [d.pop(key) for key in list(d)]):
+        flat = Watched({"a": 1, "g": 5})
+        read(flat)
+        assert flat.unread() == []
+    assert json.loads(json.dumps(one)) == data
+
+
+def test_others_see_what_is_theirs_and_cannot_clear_it(drive: Any) -> None:
+    drive.http.post("/_forgelet/users", json={"login": "alice", "password": "secret"})
+    alice = {"auth": ("alice", "secret")}
+    drive.http.get("/api/users/alice/images", **alice)
+    seen = drive.http.get(JOURNAL, **alice).json()["journal"]["entry"]
+    assert [(one["user"], one["path"]) for one in seen] == [("alice", "/api/users/alice/images")]
+    assert drive.http.get(JOURNAL, params={"user": "root"}, **alice).json()["journal"]["entry"] == seen
+    drive.error(drive.http.get(f"{JOURNAL}/1", **alice), 404)
+    drive.error(drive.http.delete(JOURNAL, **alice), 403)
+    assert drive.http.delete(JOURNAL).status_code == 204
+    assert entries(drive.http) == []
+
+
+def test_a_long_body_is_kept_in_part(http: TestClient) -> None:
+    http.post(ACCOUNTS, json={**ACCOUNT, "name": "n" * 2 * LARGEST})
+    (entry,) = entries(http)
+    assert not entry["request"]["whole"]
+    assert entry["request"]["size"] > 2 * LARGEST
+    assert len(entry["request"]["body"]) <= LARGEST
+
+
+def test_the_requests_as_har(http: TestClient) -> None:
+    http.post(ACCOUNTS, json=ACCOUNT)
+    http.get("/api/users/root/images/7?x=1")
+    told = http.get(f"{JOURNAL}/har").json()["log"]
+    assert told["version"] == "1.2"
+    first, second = told["entries"]
+    assert first["request"]["postData"]["mimeType"] == "application/json"
+    assert "***" in first["request"]["postData"]["text"]
+    assert second["request"]["url"] == "http://testserver/api/users/root/images/7?x=1"
+    assert second["request"]["queryString"] == [{"name": "x", "value": "1"}]
+    assert (second["response"]["status"], second["response"]["statusText"]) == (404, "Not Found")
+
+
+def test_a_fault_is_in_the_journal_too(http: TestClient) -> None:
+    http.post("/_forgelet/faults", json={"operation": "16", "status": 507})
+    http.get("/api/users/root/images")
+    assert entries(http)[-1]["status"] == 507
+
+
+def test_it_costs_a_request_next_to_nothing(http: TestClient, service: Any) -> None:
+    """All that takes time is left to the journal's thread: while that is kept from writing, requests are answered as ever."""
+    http.get("/api/users/root/images")
+    service.journal.book.flush()
+    with service.journal.book._lock:
+        done = threading.Event()
+        threading.Thread(target=lambda: (http.get("/api/users/root/images"), done.set()), daemon=True).start()
+        assert done.wait(5)
+    assert len(entries(http)) == 2
+
+
+def test_only_so_many_entries_are_kept(service: Any, http: TestClient) -> None:
+    service.journal.book._kept = 3
+    for _ in range(5):
+        http.get("/api/status")
+        time.sleep(0)
+    assert [one["id"] for one in entries(http)] == [3, 4, 5]

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.wire.negotiation import JSON, XML, header
 
 
-class Journal:
+class Answers:
     """Middleware; writes into `folder`, which is made."""
 
     def __init__(self, app: ASGIApp, folder: Path) -> None:
