@@ -183,6 +183,8 @@ class Archive:
             "APT::Sandbox::User": "root",
             "APT::Install-Recommends": "false",
             "APT::Get::List-Cleanup": "true",
+            # Else apt takes old lists for new ones when a mirror does not answer, and says so in a warning alone (apt-get(8), --error-on).
+            "APT::Update::Error-Mode": "any",
             "Acquire::GzipIndexes": "false",
             "Acquire::Languages": "none",
             "Acquire::Retries": "3",

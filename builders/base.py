@@ -14,6 +14,7 @@ from typing import Any
 from builders.archive import Archive, PackageId, pool_name, write_status
 from builders.cache import limit, prune, touch
 from builders.dib import ELEMENTS, BaseRequest, build_base, link
+from builders.epoch import source_date
 from builders.errors import BuildFailed, NotCached
 from builders.plan import BuildPlan, Verdict, system_accounts
 from builders.repack import make_folder, repack
@@ -24,7 +25,7 @@ from scanner.overlay import unpack
 from scanner.progress import Progress
 from scanner.report import Report, State
 
-GENERATION = 2
+GENERATION = 3
 """Counted up when bases of before must not be used any more."""
 
 
@@ -40,6 +41,8 @@ class Base:
     """`name arch version` of every package."""
     cached: bool
     key: str
+    begun: int
+    """When its making began, nanoseconds since 1970: times from then on are the build's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def _note(plan: BuildPlan, archive: Archive, scan: Path, cache: Path) -> Path:
     packages are packed again from included."""
     facts = plan.model_dump(mode="json", include={"codename", "arch", "components", "packages", "additions", "wanted", "disk_size", "filesystem", "disk_id", "replicate", "merged_usr"})
     outside = {package.name for package in plan.packages if package.verdict is Verdict.REPACK}
-    said = [GENERATION, facts, system_accounts(plan), _elements(), archive.release_digest(), _content(scan, outside) if outside else ""]
+    said = [GENERATION, source_date(), facts, system_accounts(plan), _elements(), archive.release_digest(), _content(scan, outside) if outside else ""]
     return cache / "resolved" / f"{_digest(said)}.json"
 
 
@@ -204,7 +207,7 @@ def _elements() -> dict[str, str]:
 def _key(request: BaseRequest) -> str:
     packages = sorted([p.name, p.arch, p.version, request.stanzas[p]["SHA256"]] for p in request.packages)
     return _digest(
-        [GENERATION, request.codename, request.arch, packages, _elements(), request.disk_size, request.filesystem, request.disk_id, request.accounts, request.merged_usr]
+        [GENERATION, source_date(), request.codename, request.arch, packages, _elements(), request.disk_size, request.filesystem, request.disk_id, request.accounts, request.merged_usr]
     )
 
 
@@ -214,11 +217,12 @@ def _taken(shelf: _Shelf, work: Path, rows: list[str]) -> Base:
     run(["cp", "--sparse=always", "--reflink=auto", str(shelf.folder / "disk.raw"), str(disk)], root=True)
     shutil.copyfile(shelf.folder / "dpkg.log", log)
     touch(shelf.folder / "base.json")
-    return Base(disk, log, rows, True, shelf.key)
+    return Base(disk, log, rows, True, shelf.key, json.loads((shelf.folder / "base.json").read_bytes())["begun"])
 
 
 def _built(request: BaseRequest, archive: Archive, shelf: _Shelf, work: Path, rows: list[str], progress: Progress) -> Base:
     """The base, made now and copied into the cache; the lock is held."""
+    begun = int(clock.now().timestamp() * 10**9)
     progress.update(12, "Downloading packages")
     request = _fetched(request, archive, work)
     progress.update(18, "Installing packages")
@@ -229,9 +233,9 @@ def _built(request: BaseRequest, archive: Archive, shelf: _Shelf, work: Path, ro
     partial.mkdir(parents=True)
     for name in ("disk.raw", "dpkg.log"):
         run(["cp", "--sparse=always", "--reflink=auto", str(work / name), str(partial / name)], root=True)
-    _write(partial / "base.json", {"codename": request.codename, "arch": request.arch, "packages": len(request.packages), "disk_size": request.disk_size, "made": clock.now().isoformat()})
+    _write(partial / "base.json", {"codename": request.codename, "arch": request.arch, "packages": len(request.packages), "disk_size": request.disk_size, "begun": begun})
     partial.rename(shelf.folder)
-    return Base(work / "disk.raw", work / "dpkg.log", rows, False, shelf.key)
+    return Base(work / "disk.raw", work / "dpkg.log", rows, False, shelf.key, begun)
 
 
 def _fetched(request: BaseRequest, archive: Archive, work: Path) -> BaseRequest:

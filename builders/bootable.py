@@ -58,6 +58,9 @@ MANAGERS = OWN_MANAGERS | {"ifupdown", "netplan.io"}
 """Those, and the ones whose configuration is translated (`translate.py`) unless the spec says `network: keep`."""
 
 
+BUS_ID = "/var/lib/dbus/machine-id"
+
+
 class Tree:
     """The image's root, written to without ever following a link out of it."""
 
@@ -105,6 +108,10 @@ def make_bootable(root: Path, plan: BuildPlan, build_log: str, given: Callable[[
     if not given("/etc/hosts"):
         tree.write("/etc/hosts", "\n".join(["127.0.0.1 localhost", f"127.0.1.1 {plan.hostname}", "::1 localhost ip6-localhost ip6-loopback", *plan.hosts, ""]))
     tree.write("/etc/machine-id", "", 0o444)
+    bus = tree.at(BUS_ID, make=False)
+    if bus.exists() or bus.is_symlink():
+        # D-Bus made an id for the base disk, which every machine made from it would share; it takes the machine's own by this link.
+        tree.link(BUS_ID, "/etc/machine-id")
     _network(tree, plan, given)
     added = {addition.item for addition in plan.additions}
     if "cloud-init" in added:

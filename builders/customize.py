@@ -11,11 +11,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from builders.bootable import Tree, make_bootable
+from builders.epoch import clamp, source_date
 from builders.installation import Account, AccountGroup, Installation, Interface
+from builders.lastpass import tree
 from builders.placing import installers, place
 from builders.plan import BuildPlan
 from builders.stack import Stack, parse_document
@@ -73,11 +76,15 @@ class Job:
     """Whether no last pass came before."""
     sources: str = ""
     """The machine's sources.list, for one without a scan."""
+    begun: int = 0
+    """When the making of the base began, nanoseconds since 1970."""
 
 
 def main(argv: list[str]) -> int:
-    job = Job(**json.loads(Path(argv[0]).read_text()))
+    job, begun = Job(**json.loads(Path(argv[0]).read_text())), time.time_ns()
     apply(job)
+    root = Path(job.root)
+    clamp(root, tree(root), job.begun if job.scratch else begun, source_date())
     return 0
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.archive import PackageId, write_stanza
-from builders.errors import BuildFailed
+from builders.epoch import source_date
+from builders.errors import BuildFailed, DiskFull
+from builders.room import why_full
 from scanner.errors import CommandFailed
 from scanner.host.run import stream, tally
 
@@ -25,6 +27,8 @@ _SPLIT_USR = frozenset({"bullseye"})
 """Releases that mmdebstrap leaves with a /bin of its own unless told otherwise."""
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \| ")
 _TELLING = ("E: ", "dpkg: error", "ERROR", "grub-install: error")
+_CONTINUED = "dpkg: error"
+"""What is wrong with a package stands in the next line, indented."""
 
 _SEED = """#!/bin/sh
 # Give the source's system accounts their numbers before any package asks for them.
@@ -87,17 +91,25 @@ def build_base(request: BaseRequest, into: Path, work: Path, log: Callable[[str]
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
     }
     telling: list[str] = []
+    full: list[DiskFull] = []
 
     def hear(line: str) -> None:
         said = _STAMP.sub("", line)
+        if telling and telling[-1].startswith(_CONTINUED) and said.startswith(" "):
+            telling[-1] += said
         if said.startswith(_TELLING):
             telling.append(said)
+        # Asked at once: what the tool removes when it gives up makes room again.
+        if not full and (why := why_full(work, said)):
+            full.append(why)
         log(said)
 
     tally("dib")
     try:
         stream(_command(work / "base"), hear, env=environment, cwd=work)
     except CommandFailed as error:
+        if full:
+            raise full[0] from error
         cause = telling[0] if telling else error.message
         raise BuildFailed(f"diskimage-builder failed: {cause}", hint="read its whole output: forgelet job log ID") from error
     (work / "base.raw").rename(into / "disk.raw")
@@ -120,6 +132,7 @@ def settings(codename: str, arch: str) -> dict[str, str]:
     return {
         "ARCH": arch,
         "DIB_RELEASE": codename,
+        "SOURCE_DATE_EPOCH": str(source_date()),
         "DIB_CHECKSUM": "0",
         "DIB_JOURNAL_SIZE": "16",
         "DIB_GRUB_TIMEOUT": "0",
@@ -129,13 +142,13 @@ def settings(codename: str, arch: str) -> dict[str, str]:
 
 def block_device_config(request: BaseRequest) -> list[dict[str, object]]:
     """One bootable primary partition over the whole disk of exactly the asked size."""
-    # Without metadata_csum_seed the UUID cannot change later; 256-byte inodes keep nanosecond times.
+    # The order in which folders are read follows a seed, which would be random. Without metadata_csum_seed the UUID cannot change later; 256-byte inodes keep nanosecond times.
     root = {
         "name": "mkfs_root",
         "type": "ext4",
         "label": ROOT_LABEL,
         "uuid": request.filesystem,
-        "opts": "-b 4096 -I 256 -i 8192 -J size=16 -m 1",
+        "opts": f"-b 4096 -I 256 -i 8192 -J size=16 -m 1 -E hash_seed={request.filesystem}",
         "mount": {"mount_point": "/", "fstab": {"options": "defaults", "fsck-passno": 1}},
     }
     return [

@@ -8,7 +8,8 @@ diskimage-builder has gone: nothing that runs later can undo it. In order:
 2. accounts are merged: the source's numbers win;
 3. the tree and the report are walked side by side: what the source deleted or never had is removed unless a rule of the closed
    list keeps it, and every reported path gets owner, mode, ACLs, capabilities, attributes and time, in that order;
-4. what a machine needs to start is written (`bootable.py`).
+4. what a machine needs to start is written (`bootable.py`);
+5. times are set once more, since writing moved them; what the build itself made is of one moment (`epoch.py`).
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class Job:
     """The dpkg log of the base's installation."""
     added: list[str]
     """Packages on the base that the source does not have."""
+    begun: int = 0
+    """When the making of the base began, nanoseconds since 1970: what is later is the build's own; 0: its times stay."""
+    epoch: int = 0
+    """The moment that the build's own files are given, seconds since 1970."""
 
 
 @dataclass(slots=True)
@@ -95,8 +100,7 @@ def apply(job: Job) -> Outcome:
     given = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome).run()
     make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
-    if report.head.overlay:
-        _set_directory_times(root, report)
+    _set_times(root, report, job)
     return outcome
 
 
@@ -141,7 +145,9 @@ class _Walk:
     def run(self) -> set[str]:
         """Do it; answers which of the watched paths the source brought itself."""
         given: set[str] = set()
-        for path, entry in self._pairs():
+        for path, entry, below in pairs(self.root, self.report):
+            if below:
+                continue
             if entry is None:
                 self._only_here(path)
             elif entry.state == State.MISSING:
@@ -154,24 +160,6 @@ class _Walk:
                 self._set(entry)
         self._prune()
         return given
-
-    def _pairs(self) -> Iterator[tuple[str, FileEntry | None]]:
-        """Every path of the report, and every path of the tree that the report does not know (below its excluded folders: none)."""
-        mine = tree(self.root)
-        here = next(mine, None)
-        for entry in self.report.files():
-            key = walk_key(entry.path)
-            while here is not None and walk_key(here) < key:
-                yield here, None
-                here = next(mine, None)
-            if here == entry.path:
-                here = next(mine, None)
-            yield entry.path, entry
-            while entry.state == State.EXCLUDED and here is not None and here.startswith(entry.path.rstrip("/") + "/"):
-                here = next(mine, None)
-        while here is not None:
-            yield here, None
-            here = next(mine, None)
 
     def _link(self, path: str) -> str | None:
         try:
@@ -271,6 +259,27 @@ class _Walk:
                     raise
 
 
+def pairs(root: Path, report: Report) -> Iterator[tuple[str, FileEntry | None, bool]]:
+    """Every path of the report, and every path of the tree that the report does not know; with those, whether they lie below a folder
+    that the scan left out."""
+    mine = tree(root)
+    here = next(mine, None)
+    for entry in report.files():
+        key = walk_key(entry.path)
+        while here is not None and walk_key(here) < key:
+            yield here, None, False
+            here = next(mine, None)
+        if here == entry.path:
+            here = next(mine, None)
+        yield entry.path, entry, False
+        while entry.state == State.EXCLUDED and here is not None and here.startswith(entry.path.rstrip("/") + "/"):
+            yield here, None, True
+            here = next(mine, None)
+    while here is not None:
+        yield here, None, False
+        here = next(mine, None)
+
+
 def tree(root: Path) -> Iterator[str]:
     """Every path below `root` in walk order, `/` first; never through a link or into another file system."""
     device = os.lstat(root).st_dev
@@ -288,18 +297,36 @@ def _below(root: bytes, folder: bytes, device: int) -> Iterator[str]:
             yield from _below(root, path, device)
 
 
-def _set_directory_times(root: Path, report: Report) -> None:
-    """Once more for folders: writing into them moved their times."""
+def _set_times(root: Path, report: Report, job: Job) -> None:
+    """Once more: writing into folders moved their times, and what the build made tells when it did."""
     inside = Root(os.fsencode(root))
-    for entry in report.files():
-        if entry.type == "directory" and entry.state not in (State.MISSING, State.EXCLUDED) and not base_wins(entry.path):
-            try:
-                folder = inside.folder(entry.raw)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            os.utime(folder, ns=(entry.mtime, entry.mtime))
+    for path, entry, _ in pairs(root, report):
+        try:
+            folder = inside.folder(os.fsencode(path.rpartition("/")[0]))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            _set_time(folder, os.fsencode(path.rpartition("/")[2]) or b".", None if base_wins(path) else entry, report, job)
+        except FileNotFoundError:
+            continue
+        finally:
             os.close(folder)
     inside.close()
+
+
+def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report, job: Job) -> None:
+    info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if entry is None or entry.state in (State.MISSING, State.EXCLUDED):
+        moment = job.epoch * 10**9 if job.begun and info.st_mtime_ns >= job.begun else info.st_mtime_ns
+    else:
+        moment = entry.mtime if _has_its_time(report, entry, info) else info.st_mtime_ns
+    if moment != info.st_mtime_ns:
+        os.utime(name, ns=(moment, moment), dir_fd=folder, follow_symlinks=False)
+
+
+def _has_its_time(report: Report, entry: FileEntry, info: os.stat_result) -> bool:
+    """Whether the path is the source's own thing: of a simple scan, folders were made anew with what lies in them."""
+    return KINDS[stat.S_IFMT(info.st_mode)] == entry.type and (report.head.overlay or entry.state == State.MANAGED)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from builders.plan import BuildPlan
 from builders.platforms.openstack import Making, make, own_path
 from builders.rehearsal import Rehearsal
 from builders.rehearse import Rehearser
+from builders.room import why_full
 from builders.scratch import scratch_plan
 from builders.spec import BuilderSpec
 from builders.stack import Stack
@@ -85,13 +86,14 @@ def _customize(template: Template, scratch: bool, disk: Path, plan: Path, base: 
     system = template.stack.system
     sources = Archive(system.codename, system.arch, cache).sources() if scratch else ""
     with root_of(disk, "raw", work, writable=True) as root:
-        job = Job(str(root), str(template.folder), json.dumps(template.stack.document), str(plan), str(base.log), scratch, sources)
+        job = Job(str(root), str(template.folder), json.dumps(template.stack.document), str(plan), str(base.log), scratch, sources, base.begun)
         job_file = work / "customize.json"
         job_file.write_text(json.dumps(asdict(job)))
         job_file.chmod(0o600)
         try:
             run([sys.executable, "-P", "-m", "builders.customize", str(job_file)], root=True, env=own_path())
         except CommandFailed as error:
-            full = "No space left on device" in error.stderr
+            if full := why_full(work, error.stderr):
+                raise full from error
             said = error.stderr.strip().splitlines() or ["no reason was given"]
-            raise BuildFailed(f"the template could not be applied: {said[-1]}", hint="set a larger diskSize" if full else "forgelet job log ID shows the whole story") from error
+            raise BuildFailed(f"the template could not be applied: {said[-1]}", hint="forgelet job log ID shows the whole story") from error

@@ -12,6 +12,7 @@ from typing import Any
 from builders import plan as plans
 from builders.base import Base, base_for
 from builders.bootable import written
+from builders.epoch import source_date
 from builders.errors import BuildFailed
 from builders.formats import check_file_system, check_image, convert
 from builders.image import Addition, Image
@@ -19,6 +20,7 @@ from builders.lastpass import Job
 from builders.plan import BuildPlan
 from builders.rehearsal import Rehearsal
 from builders.rehearse import rehearse
+from builders.room import told_when_full, why_full
 from builders.spec import BuilderSpec
 from builders.stages import Stages
 from scanner.errors import CommandFailed
@@ -53,6 +55,11 @@ class Making:
 
 def make(making: Making, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
     """The image, in folder `into`. Raises `BuildFailed`, `MissingTool`, `Cancelled`."""
+    with told_when_full(work):
+        return _made(making, into, work, cache, progress)
+
+
+def _made(making: Making, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
     clock = Stages(progress)
     outcome: dict[str, Any] = {}
     with clock.stage("plan", 2, "Planning"):
@@ -95,15 +102,15 @@ def make(making: Making, into: Path, work: Path, cache: Path, progress: Progress
 def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPlan, work: Path) -> dict[str, Any]:
     """Run `builders/lastpass.py` as root on the mounted disk; answers what it did. Raises `BuildFailed`."""
     with root_of(disk, "raw", work, writable=True) as root:
-        job = Job(str(root), str(scan), str(plan_file), str(base.log), added_packages(plan, base))
+        job = Job(str(root), str(scan), str(plan_file), str(base.log), added_packages(plan, base), base.begun, source_date())
         job_file = work / "last-pass.json"
         job_file.write_text(json.dumps(asdict(job)))
         try:
             done = run([sys.executable, "-P", "-m", "builders.lastpass", str(job_file)], root=True, env=own_path())
         except CommandFailed as error:
-            full = "No space left on device" in error.stderr
-            hint = "set a larger diskSize" if full else "forgelet job log ID shows the whole story"
-            raise BuildFailed(f"the last pass failed: {error.stderr.strip().splitlines()[-1]}\n{error.stderr}", hint=hint) from error
+            if full := why_full(work, error.stderr):
+                raise full from error
+            raise BuildFailed(f"the last pass failed: {error.stderr.strip().splitlines()[-1]}\n{error.stderr}", hint="forgelet job log ID shows the whole story") from error
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 

@@ -8,6 +8,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ import pytest
 import zstandard
 from support.bench import EXAMPLE, Bench
 from support.service import until
+
+from builders import canonical
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
 
@@ -238,6 +241,22 @@ def test_two_builders_with_two_formats_take_the_base_from_the_cache(bench: Bench
     assert raw.stat().st_size == 2000 * 2**20
     with raw.open("rb") as disk:
         assert hashlib.file_digest(disk, "sha256").hexdigest() == second["files"][0]["sha256"]
+
+
+def test_with_the_network_cut_off_the_same_build_works_and_gives_the_same_tree(bench: Bench, scan: int, image: int, tmp_path: Path) -> None:
+    argv = ["unshare", "-n", sys.executable, "-m", "support.offline", str(bench.data / "scans" / str(scan)), str(bench.data / "cache"), str(tmp_path / "again")]
+    done = subprocess.run(argv, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "True\n"
+    first, second = bench.data / "images" / str(image) / "image.qcow2", tmp_path / "again/image/image.raw"
+    trees = []
+    for disk in (first, second):
+        with opened(disk, tmp_path) as root:
+            trees.append(list(canonical.lines(root)))
+        (tmp_path / "witness").rmdir()
+    assert len(trees[0]) > 10000
+    assert sorted(set(trees[0]) ^ set(trees[1])) == []
+    assert trees[0] == trees[1]
 
 
 def test_a_copy_that_was_tampered_with_is_found_out(bench: Bench, image: int, live_system: str, tmp_path: Path) -> None:

@@ -86,6 +86,15 @@ def test_the_identity_is_empty_so_that_the_machine_makes_its_own(root: Path) -> 
     assert (root / "etc/machine-id").stat().st_mode & 0o777 == 0o444
 
 
+def test_machines_of_one_image_do_not_share_the_id_that_d_bus_made_on_the_base(root: Path) -> None:
+    make(root)
+    assert not os.path.lexists(root / "var/lib/dbus/machine-id"), "where there is no D-Bus there is no id of it"
+    (root / "var/lib/dbus").mkdir(parents=True)
+    (root / "var/lib/dbus/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    make(root)
+    assert str((root / "var/lib/dbus/machine-id").readlink()) == "/etc/machine-id"
+
+
 def test_the_network_is_dhcp_on_wired_interfaces_enabled_by_systemds_own_links(root: Path) -> None:
     make(root)
     text = (root / "etc/systemd/network/90-forgelet-dhcp.network").read_text()

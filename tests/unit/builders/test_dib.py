@@ -56,7 +56,7 @@ def test_the_disk_has_exactly_the_asked_size_and_one_bootable_partition_over_all
 def test_inodes_keep_nanoseconds_and_are_as_many_as_the_plan_reckons_with(request_: BaseRequest) -> None:
     opts = block_device_config(request_)[1]["forgelet_mbr"]["partitions"][0]["mkfs"]["opts"].split()  # type: ignore[index]
     given = dict(zip(opts[::2], opts[1::2], strict=True))
-    assert given == {"-b": "4096", "-I": "256", "-i": "8192", "-J": "size=16", "-m": "1"}
+    assert given == {"-b": "4096", "-I": "256", "-i": "8192", "-J": "size=16", "-m": "1", "-E": f"hash_seed={request_.filesystem}"}
 
 
 def test_the_repository_holds_the_packages_under_names_that_apts_copy_method_finds(request_: BaseRequest, tmp_path: Path) -> None:
