@@ -18,6 +18,7 @@ from builders.epoch import source_date
 from builders.errors import BuildFailed, NotCached
 from builders.plan import BuildPlan, Verdict, system_accounts
 from builders.repack import make_folder, repack
+from builders.tools import versions
 from scanner.host import clock
 from scanner.host.locks import held
 from scanner.host.run import run
@@ -26,6 +27,7 @@ from scanner.progress import Progress
 from scanner.report import Report, State
 
 GENERATION = 3
+TOOLS = ("diskimage-builder", "mmdebstrap", "dpkg-deb", "mke2fs")
 """Counted up when bases of before must not be used any more."""
 
 
@@ -43,6 +45,8 @@ class Base:
     key: str
     begun: int
     """When its making began, nanoseconds since 1970: times from then on are the build's own."""
+    tools: dict[str, str]
+    """What it was made by -> version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +221,8 @@ def _taken(shelf: _Shelf, work: Path, rows: list[str]) -> Base:
     run(["cp", "--sparse=always", "--reflink=auto", str(shelf.folder / "disk.raw"), str(disk)], root=True)
     shutil.copyfile(shelf.folder / "dpkg.log", log)
     touch(shelf.folder / "base.json")
-    return Base(disk, log, rows, True, shelf.key, json.loads((shelf.folder / "base.json").read_bytes())["begun"])
+    record = json.loads((shelf.folder / "base.json").read_bytes())
+    return Base(disk, log, rows, True, shelf.key, record["begun"], record.get("tools", {}))
 
 
 def _built(request: BaseRequest, archive: Archive, shelf: _Shelf, work: Path, rows: list[str], progress: Progress) -> Base:
@@ -233,9 +238,9 @@ def _built(request: BaseRequest, archive: Archive, shelf: _Shelf, work: Path, ro
     partial.mkdir(parents=True)
     for name in ("disk.raw", "dpkg.log"):
         run(["cp", "--sparse=always", "--reflink=auto", str(work / name), str(partial / name)], root=True)
-    _write(partial / "base.json", {"codename": request.codename, "arch": request.arch, "packages": len(request.packages), "disk_size": request.disk_size, "begun": begun})
+    _write(partial / "base.json", {"codename": request.codename, "arch": request.arch, "packages": len(request.packages), "disk_size": request.disk_size, "begun": begun, "tools": versions(*TOOLS)})
     partial.rename(shelf.folder)
-    return Base(work / "disk.raw", work / "dpkg.log", rows, False, shelf.key, begun)
+    return Base(work / "disk.raw", work / "dpkg.log", rows, False, shelf.key, begun, versions(*TOOLS))
 
 
 def _fetched(request: BaseRequest, archive: Archive, work: Path) -> BaseRequest:

@@ -92,6 +92,9 @@ class BuildPlan(BaseModel):
     """Whether /bin, /sbin and /lib are links into /usr, as on the source."""
     network: str = "dhcp"
     """`dhcp` or `keep`; see `builders.spec.POLICIES`."""
+    compression: str = "zstd"
+    compat: str = "1.1"
+    """Of a qcow2; see `builders.spec.POLICIES`."""
     command_unit: str | None = None
     """A systemd unit for the container's own command, when no packaged unit starts it."""
     offline: bool = False
@@ -145,6 +148,8 @@ def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
         merged_usr=merged_usr(report),
         network=spec.network,
         offline=spec.offline,
+        compression=spec.compression,
+        compat=spec.compat,
         lenient=spec.packages == "nearest",
         command_unit=command_unit(head),
         not_brought=_not_brought(report, packages),

@@ -53,4 +53,6 @@ def scratch_plan(stack: Stack, spec: BuilderSpec, cache: Path) -> BuildPlan:
         filesystem=str(uuid.uuid5(uuid.NAMESPACE_URL, f"forgelet:{digest}")),
         disk_id=f"0x{digest[:8]}",
         offline=spec.offline,
+        compression=spec.compression,
+        compat=spec.compat,
     )

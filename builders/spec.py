@@ -8,9 +8,11 @@
       packages: exact                      # or nearest: what to do about versions that no repository offers
       strategy: packages                   # or replicate: every package is packed again from the source's own files
       network: dhcp                        # or keep: the source's network configuration stays as it is
+      compression: zstd                    # of a qcow2; or zlib, none
+      compat: 1.1                          # of a qcow2; or 0.10, for old readers
       account: …                           # this and every other key is kept for publishing
 
-Source of the keys: hammr's *Migrating a Live System* and its OpenStack builder; `packages`, `strategy` and `network` are ours.
+Source of the keys: hammr's *Migrating a Live System* and its OpenStack builder; `packages` and those that follow are ours.
 """
 
 from __future__ import annotations
@@ -38,13 +40,21 @@ TYPES = {
 """Builder types, lower case, and the format that each makes when none is asked for: all that are one bare disk that boots by BIOS."""
 
 FORMATS = ("qcow2", "raw", "vmdk", "vhd", "vdi")
-POLICIES = {"packages": ("exact", "nearest"), "strategy": ("packages", "replicate"), "network": ("dhcp", "keep")}
+POLICIES = {
+    "packages": ("exact", "nearest"),
+    "strategy": ("packages", "replicate"),
+    "network": ("dhcp", "keep"),
+    "compression": ("zstd", "zlib", "none"),
+    "compat": ("1.1", "0.10"),
+}
 """Keys of ours that choose among ways to build: the words each knows, the one that holds unless it is given first.
 
 packages   what to do about a package that no repository offers and that the scan did not capture: `exact` refuses to build, `nearest`
            takes the nearest version there is, leaves out what there is none of, and says so
 strategy   `packages` installs from the repositories what they offer, `replicate` packs every package again from the source's own files
 network    `dhcp` translates the source's configuration to DHCP on every wired interface, `keep` leaves it as it is
+compression  of a qcow2: `zstd` is smaller and quicker, `zlib` is for readers before QEMU 5.1, `none` for what is written to soon
+compat     of a qcow2: `0.10` is for readers before QEMU 1.1, and knows zlib at most
 """
 OWN_KEYS = frozenset({"type", "hardwareSettings", "installation", "format", *POLICIES})
 NAMING = frozenset({"name", "type", "file", "cloud", "uri", "dbId"})
@@ -72,6 +82,8 @@ class BuilderSpec:
     packages: str = "exact"
     strategy: str = "packages"
     network: str = "dhcp"
+    compression: str = "zstd"
+    compat: str = "1.1"
     """See `POLICIES`."""
     offline: bool = False
     """Nothing may be fetched; asked for by the request (`--offline`), never by the file."""
@@ -185,15 +197,31 @@ def _builder(reader: Reader, node: yaml.Node, key: str) -> BuilderSpec:
     disk = _section(reader, node, values, f"{key}.installation", "diskSize", DISK_SIZES, {"diskSize", "swapSize"})
     memory = _section(reader, node, values, f"{key}.hardwareSettings", "memory", MEMORY_SIZES, {"memory", "hwType"})
     publishing = without_secrets({name: plain(value) for name, value in values.items() if name not in OWN_KEYS})
-    packages, strategy, network = (_policy(reader, values, name, key) for name in POLICIES)
-    return BuilderSpec(kind, disk[0], memory[0], _formats(reader, values, kind, key), publishing, disk[1], packages, strategy, network)
+    packages, strategy, network, compression, compat = (_policy(reader, values, name, key) for name in POLICIES)
+    formats = _formats(reader, values, kind, key)
+    if compat == "0.10" and "compression" not in values:
+        compression = "zlib"
+    _fits(reader, values, formats, (compression, compat), key)
+    return BuilderSpec(kind, disk[0], memory[0], formats, publishing, disk[1], packages, strategy, network, compression, compat)
+
+
+def _fits(reader: Reader, values: dict[str, yaml.Node], formats: Sequence[str], asked: tuple[str, str], key: str) -> None:
+    """What is said of a qcow2 must be about one, and be possible."""
+    for name in ("compression", "compat"):
+        if name in values and "qcow2" not in formats:
+            reader.problem(values[name], f"{key}.{name}", f"is for a qcow2, and the format is {', '.join(formats)}")
+    if asked == ("zstd", "0.10"):
+        reader.problem(values["compression"], f"{key}.compression", "compat 0.10 does not know zstd: zlib or none")
 
 
 def _policy(reader: Reader, values: dict[str, yaml.Node], name: str, key: str) -> str:
     known = POLICIES[name]
-    value = plain(values[name]) if name in values else known[0]
+    node = values.get(name)
+    # As it was written: YAML takes 0.10 for a number, and cuts it.
+    value = (node.value if isinstance(node, yaml.ScalarNode) else plain(node)) if node is not None else known[0]
     if value not in known:
-        reader.problem(values[name], f"{key}.{name}", f"must be {' or '.join(known)}, not {shown(value)}")
+        value = plain(values[name])
+        reader.problem(values[name], f"{key}.{name}", f"must be {' or '.join(known) if len(known) < 3 else ', '.join(known)}, not {shown(value)}")
         return known[0]
     return str(value)
 

@@ -16,7 +16,7 @@ from builders.edits import PackageEdits, package_edits, without
 from builders.errors import BuildFailed
 from builders.image import Addition, Image
 from builders.plan import BuildPlan
-from builders.platforms.openstack import Making, make, own_path
+from builders.platforms.openstack import Making, asked, make, own_path
 from builders.rehearsal import Rehearsal
 from builders.rehearse import Rehearser
 from builders.room import why_full
@@ -46,7 +46,7 @@ def build_template(template: Template, spec: BuilderSpec, into: Path, work: Path
     def finish(disk: Path, base: Base) -> None:
         _customize(template, scan is None, disk, into / "plan.json", base, work, cache)
 
-    source = {"template": template.stack.name, "template_version": template.stack.version}
+    source = {"template": template.stack.name, "template_version": template.stack.version, "spec": asked(spec)}
     untouched = scan is not None and plain(template.stack)
     return make(Making(scan, plan, None if untouched else finish, source), into, work, cache, progress)
 

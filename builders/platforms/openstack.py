@@ -23,6 +23,7 @@ from builders.rehearse import rehearse
 from builders.room import told_when_full, why_full
 from builders.spec import BuilderSpec
 from builders.stages import Stages
+from builders.tools import versions
 from scanner.errors import CommandFailed
 from scanner.host.disks import root_of
 from scanner.host.run import run
@@ -39,7 +40,12 @@ class Openstack:
 
     def build(self, scan: Path, spec: BuilderSpec, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
         """See `Platform.build`. Stages: `plan`, `base`, `last-pass`, `convert`, `check`."""
-        return make(Making(scan, lambda: plans.make_plan(Report(scan), spec, cache)), into, work, cache, progress)
+        return make(Making(scan, lambda: plans.make_plan(Report(scan), spec, cache), provenance={"spec": asked(spec)}), into, work, cache, progress)
+
+
+def asked(spec: BuilderSpec) -> dict[str, Any]:
+    """The spec as an image's provenance tells it: what decides about the disk, and nothing of publishing."""
+    return {key: value for key, value in asdict(spec).items() if key not in ("publishing", "line")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Making:
     plan: Callable[[], BuildPlan]
     finish: Callable[[Path, Base], None] | None = None
     """Called with the disk and its base when the last pass is over."""
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make(making: Making, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
@@ -78,7 +84,7 @@ def _made(making: Making, into: Path, work: Path, cache: Path, progress: Progres
         check_file_system(disk)
         progress.log(f"last pass: {json.dumps(outcome)}")
     with clock.stage("convert", 82, "Writing the image"):
-        files = [convert(disk, format, into) for format in plan.formats]
+        files = [convert(disk, format, into, compression=plan.compression, compat=plan.compat) for format in plan.formats]
         disk.unlink()
     with clock.stage("check", 94, "Checking the image"):
         for file in files:
@@ -151,5 +157,7 @@ def _provenance(scan: Path | None, plan: BuildPlan, base: Base, outcome: dict[st
         "codename": plan.codename,
         "base": base.key,
         "last_pass": outcome,
+        "tools": {**versions("forgelet", "qemu-img"), **base.tools},
+        "source_date": source_date(),
         "packages": base.installed,
     }

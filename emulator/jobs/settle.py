@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 from emulator.folders import Folders
@@ -41,6 +42,9 @@ def publish(folders: Folders, job: Job) -> None:
         place.parent.mkdir(exist_ok=True)
         (result / "fidelity.json").rename(place)
     else:
+        if job.kind == "build" and folders.log(job.id).exists():
+            # The image outlives its job: how it was made goes along.
+            shutil.copyfile(folders.log(job.id), result / "build.log")
         result.rename(_place(folders, job))
 
 

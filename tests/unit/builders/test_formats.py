@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from builders.formats import boot_problems, convert, sha256
+from builders.errors import BuildFailed
+from builders.formats import boot_problems, check_image, convert, sha256, vhd_problems
 from builders.image import driver
 from builders.spec import FORMATS
+from scanner.errors import CommandFailed
 
 KERNEL = "6.1.0-9-amd64"
 
@@ -78,3 +80,88 @@ def test_every_format_holds_the_same_disk_at_its_exact_size(format: str, tmp_pat
     assert json.loads(subprocess.run(info, capture_output=True, check=True).stdout)["virtual-size"] == size
     subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", driver(format), str(disk), str(tmp_path / made.name)], check=True)
     assert made.sha256 == sha256(tmp_path / f"image.{format}")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A disk of 8 MiB, half of it text that compresses."""
+    made = tmp_path / "disk.raw"
+    made.write_bytes(b"a line of text\n" * 200_000)
+    os.truncate(made, 8 << 20)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("compression", "compat", "told"),
+    [
+        ("zstd", "1.1", ("1.1", "zstd")),
+        ("zlib", "1.1", ("1.1", "zlib")),
+        ("none", "1.1", ("1.1", "zlib")),
+        ("zlib", "0.10", ("0.10", "zlib")),
+        ("none", "0.10", ("0.10", "zlib")),
+    ],
+)
+def test_a_qcow2_is_compressed_and_as_old_as_it_is_asked_for(disk: Path, tmp_path: Path, compression: str, compat: str, told: tuple[str, str]) -> None:
+    convert(disk, "qcow2", tmp_path, compression=compression, compat=compat)
+    info = json.loads(subprocess.run(["qemu-img", "info", "--output=json", str(tmp_path / "image.qcow2")], capture_output=True, check=True).stdout)
+    data = info["format-specific"]["data"]
+    assert (data["compat"], data["compression-type"]) == told
+    check = json.loads(subprocess.run(["qemu-img", "check", "--output=json", str(tmp_path / "image.qcow2")], capture_output=True, check=True).stdout)
+    assert bool(check.get("compressed-clusters")) == (compression != "none")
+    subprocess.run(["qemu-img", "compare", "-q", str(disk), str(tmp_path / "image.qcow2")], check=True)
+
+
+def test_a_raw_image_has_holes_where_there_is_nothing(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(os.urandom(1 << 20) + bytes(31 << 20))
+    made = convert(disk, "raw", tmp_path)
+    assert made.size <= 2 << 20
+    assert (tmp_path / "image.raw").stat().st_size == 32 << 20
+
+
+def test_a_vmdk_is_stream_optimized(disk: Path, tmp_path: Path) -> None:
+    convert(disk, "vmdk", tmp_path)
+    info = json.loads(subprocess.run(["qemu-img", "info", "--output=json", str(tmp_path / "image.vmdk")], capture_output=True, check=True).stdout)
+    assert info["format-specific"]["data"]["create-type"] == "streamOptimized"
+
+
+def test_a_vhd_is_sound_and_its_size_is_whole_mib(disk: Path, tmp_path: Path) -> None:
+    convert(disk, "vhd", tmp_path)
+    assert vhd_problems(tmp_path / "image.vhd", 8 << 20) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [(-512, "it has no footer"), (0, "the copy of its footer at the beginning is another"), (-512 + 66, "the checksum of its footer is wrong"), (-512 + 50, "its footer tells")],
+)
+def test_each_way_in_which_a_vhd_is_damaged_is_named(disk: Path, tmp_path: Path, at: int, said: str) -> None:
+    convert(disk, "vhd", tmp_path)
+    image = tmp_path / "image.vhd"
+    data = bytearray(image.read_bytes())
+    data[at] ^= 0x55
+    image.write_bytes(data)
+    assert any(said in problem for problem in vhd_problems(image, 8 << 20))
+
+
+def test_a_vhd_of_an_odd_size_is_none_that_a_cloud_takes(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes((1 << 20) + 512))
+    convert(disk, "vhd", tmp_path)
+    assert vhd_problems(tmp_path / "image.vhd", (1 << 20) + 512) == ["its size of 1049088 bytes is not whole MiB"]
+
+
+@pytest.mark.parametrize("format", ["qcow2", "vdi", "vhd"])
+def test_an_image_that_its_own_tool_refuses_is_not_handed_out(disk: Path, tmp_path: Path, format: str) -> None:
+    convert(disk, format, tmp_path)
+    image = tmp_path / f"image.{format}"
+    data = bytearray(image.read_bytes())
+    if format == "qcow2":
+        data[0x10000:0x10008] = b"\xff" * 8
+    elif format == "vdi":
+        data[512:520] = b"\xf0\xff\xff\x7f" * 2
+    else:
+        data[-300] ^= 0x55
+    image.write_bytes(data)
+    with pytest.raises((BuildFailed, CommandFailed)):
+        check_image(image, format, 8 << 20, tmp_path / "work")
+    assert not (tmp_path / "work").exists(), "it was looked into before its tool was asked"

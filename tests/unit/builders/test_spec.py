@@ -119,3 +119,34 @@ def test_a_policy_that_there_is_not_is_named_with_line_key_and_those_that_there_
         "line 13, builders[0].strategy: must be packages or replicate, not list",
         "line 14, builders[0].network: must be dhcp or keep, not 3",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", ("zstd", "1.1")),
+        ("  compression: none\n", ("none", "1.1")),
+        ("  compat: 0.10\n", ("zlib", "0.10")),
+        ("  compat: '0.10'\n  compression: none\n", ("none", "0.10")),
+        ("  compat: 1.1\n  compression: zlib\n", ("zlib", "1.1")),
+    ],
+)
+def test_how_a_qcow2_is_written_can_be_asked_for(text: str, told: tuple[str, str]) -> None:
+    (spec,) = parse(SEED + text, "b.yml")
+    assert (spec.compression, spec.compat) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("  compat: 0.1\n", "compat: must be 1.1 or 0.10, not 0.1"),
+        ("  compression: lzma\n", "compression: must be zstd, zlib, none, not 'lzma'"),
+        ("  compat: 0.10\n  compression: zstd\n", "compression: compat 0.10 does not know zstd: zlib or none"),
+        ("  format: raw\n  compression: zlib\n", "compression: is for a qcow2, and the format is raw"),
+        ("  format: [vmdk, vhd]\n  compat: 0.10\n", "compat: is for a qcow2, and the format is vmdk, vhd"),
+    ],
+)
+def test_what_no_qcow2_can_be_is_refused_with_its_line(text: str, said: str) -> None:
+    with pytest.raises(SpecError) as failed:
+        parse(SEED + text, "b.yml")
+    assert any(said in problem and problem.startswith("line 1") for problem in failed.value.problems), failed.value.problems

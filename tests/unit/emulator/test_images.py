@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from emulator.service import Service
+
 from .conftest import BUILDER
 
 TWO = """---
@@ -232,3 +234,9 @@ def test_a_build_that_may_fetch_nothing_is_refused_with_what_the_cache_lacks_bef
     (one,) = drive.http.post(f"/api/{scan['uri']}/rehearsals", json=asked).json()["rehearsals"]["rehearsal"]
     assert [point["evidence"] for point in one["points"] if point["code"] == "not-cached"] == [["nginx=1", "login=2"]]
     assert drive.build(scan).status_code == 201
+
+
+def test_the_log_of_the_build_lies_beside_the_image(drive: Any, service: Service) -> None:
+    image = drive.image()
+    told = (service.folders.image(image["dbId"]) / "build.log").read_text()
+    assert "[build.base] working" in told
