@@ -82,13 +82,30 @@ class Client:
 
     def download(self, path: str, into: Path, **query: Any) -> Iterator[tuple[int, int]]:
         """Write a stream below the user into a file; tells bytes done and bytes in all. The file is there only when it is whole."""
+        yield from self._download(self._mine(path), into, query)
+
+    def _download(self, url: str, into: Path, query: dict[str, Any]) -> Iterator[tuple[int, int]]:
         partial = into.with_name(into.name + ".partial")
-        with self._stream(self._mine(path), query) as response, partial.open("wb") as out:
+        with self._stream(url, query) as response, partial.open("wb") as out:
             total, done = int(response.headers.get("content-length", 0)), 0
             for piece in response.iter_bytes(1 << 20):
                 done += out.write(piece)
                 yield done, total
         partial.rename(into)
+
+    def control_upload(self, path: str, file: Path, **query: Any) -> Any:
+        """POST a file below `/_forgelet`, as a stream."""
+        with file.open("rb") as contents:
+            return self._json("POST", f"{self._origin}/_forgelet/{path}", content=contents, params=query, timeout=self._patient)
+
+    def patiently(self, method: str, path: str, **query: Any) -> Any:
+        """As `control`, for what takes as long as it takes."""
+        return self._json(method, f"{self._origin}/_forgelet/{path}", params=query, timeout=self._patient)
+
+    def control_download(self, path: str, into: Path) -> Iterator[tuple[int, int]]:
+        """As `download`, below `/_forgelet`; for the owner only."""
+        into.with_name(into.name + ".partial").touch(mode=0o600)
+        yield from self._download(f"{self._origin}/_forgelet/{path}", into, {})
 
     def events(self, path: str, **query: Any) -> Iterator[str]:
         """The data of server-sent events below `/_forgelet`, as they come."""

@@ -26,6 +26,7 @@ from cli.commands import (
     reset,
     scan,
     serve,
+    snapshot,
     spec,
     template,
     user,
@@ -72,6 +73,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(lab.app, name="lab")
 app.add_typer(fault.app, name="fault")
 app.add_typer(journal.app, name="journal")
+app.add_typer(snapshot.app, name="snapshot")
 app.command()(doctor.doctor)
 app.command()(clean.clean)
 

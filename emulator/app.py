@@ -107,6 +107,7 @@ def routers() -> list[tuple[str, Any]]:
     from emulator.control import routes as control
     from emulator.control import users as user_control
     from emulator.control.journal import routes as journal
+    from emulator.control.snapshots import routes as snapshots
     from emulator.resources.accounts import routes as accounts
     from emulator.resources.agents import binaries
     from emulator.resources.agents import routes as agents
@@ -131,5 +132,5 @@ def routers() -> list[tuple[str, Any]]:
 
     uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images)
     more = (appliances, archives, appliance_builds, bundles, publications, deployments, migrations)
-    ours = (control, fault_routes, journal, user_control, jobs, targets)
+    ours = (control, fault_routes, journal, snapshots, user_control, jobs, targets)
     return [*(("/api", one) for one in (*uforge, *more)), ("", binaries), *(("/_forgelet", one) for one in ours)]

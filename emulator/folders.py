@@ -14,6 +14,7 @@ uploads/               archives that wait for their import
 images/ID/             one image: image.json, disks, verifications/JOB.json
 cloud/                 the local cloud: images/UUID/, instances/UUID/
 fetched/               images on their way back from a cloud
+snapshots/NAME/        the whole lab as it was (`emulator/control/snapshots/`); outlive resets
 trash/                 what a reset set aside, until it is given back
 jobs/ID/               log, outcome.json, work/ (only while the job runs)
 """
@@ -56,6 +57,10 @@ class Folders:
     @property
     def cache(self) -> Path:
         return self.data / "cache"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.data / "snapshots"
 
     @property
     def trash(self) -> Path:
@@ -116,7 +121,7 @@ class Folders:
     def make(self) -> None:
         """Make what is missing, readable by the owner only: overlays hold password hashes and keys."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("cache", "trash", *CONTENTS):
+        for name in ("cache", "trash", "snapshots", *CONTENTS):
             (self.data / name).mkdir(exist_ok=True, mode=0o700)
 
     def discard(self, folder: Path) -> None:

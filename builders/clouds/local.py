@@ -214,18 +214,25 @@ class LocalCloud:
         run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", driver(image.format), "-b", str(backing.resolve()), str(folder / "disk.qcow2"), f"{flavor.disk}G"])
 
     def _start(self, folder: Path, kept: Machine, flavor: Flavor) -> None:
+        self.bring_up(kept, flavor)
+        self._save(kept.model_copy(update={"ready": True}))
+
+    def bring_up(self, kept: Machine, flavor: Flavor, *, start: bool = True) -> None:
+        """Make the instance, whose folder is there, known to libvirt, and start it. Raises `BootFailed`, `Unreachable`."""
         import libvirt
 
+        folder = self.home / "instances" / kept.id
         console = folder / "console.log"
         xml = domain_xml(
             Virtual(f"{PREFIX}{kept.id}", folder / "disk.qcow2", folder / "config.iso", console, kept.memory, kept.ports, flavor.vcpus, kept.mac, kept.id)
         )
         with _libvirt() as connection:
             try:
-                connection.defineXML(xml).create()
+                domain = connection.defineXML(xml)
+                if start:
+                    domain.create()
             except libvirt.libvirtError as error:
                 raise BootFailed(f"the instance could not be started: {error}", hint="forgelet doctor") from error
-        self._save(kept.model_copy(update={"ready": True}))
 
     def _save(self, kept: Machine) -> None:
         file = self.home / "instances" / kept.id / "instance.json"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from emulator.errors import Interrupted
+from emulator.errors import Conflict, Interrupted
 from emulator.folders import Folders
 from emulator.jobs.kinds import ENDED, State, again, startable
 from emulator.jobs.ledger import Ledger
@@ -168,6 +168,15 @@ class BaseQueue:
                     del self._running[run.id]
             yield
         self.submit()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        with self._settling, self._lock:
+            left = self.ledger.jobs(State.QUEUED, State.RUNNING)
+            if left:
+                said = ", ".join(f"{job.id} ({job.kind})" for job in left)
+                raise Conflict(f"jobs are not finished: {said}", hint=f"wait for them, or: forgelet job cancel {left[0].id}")
+            yield
 
     def stop(self, timeout: float) -> None:
         deadline = clock.monotonic() + timeout

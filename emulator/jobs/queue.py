@@ -28,5 +28,8 @@ class Queue(Protocol):
         """While the block runs no job starts or is settled, and those that ran (all, or the user's) are ended at once and forgotten: their
         rows and folders are the caller's to take away."""
 
+    def still(self) -> AbstractContextManager[None]:
+        """While the block runs no job starts. Raises `Conflict` when one is queued or running."""
+
     def stop(self, timeout: float) -> None:
         """End every running job as failed (the service stopped) and take no more, within `timeout` seconds."""

@@ -13,7 +13,7 @@ import contextlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,25 @@ class Vault:
             changed = reseal(self._again)
             self._write([new])
             return changed
+
+    @contextlib.contextmanager
+    def adopting(self, keys: bytes) -> Iterator[None]:
+        """While the block brings a database with secrets of other keys, both open; after it only the others'. Raises `UserError`.
+
+        When the block breaks off, both stay.
+        """
+        with self._rotating:
+            self._open()
+            new = keys.split()
+            self._fernets(new)
+            self._write([*new, *self._read()])
+            yield
+            self._write(new)
+
+    def keys(self) -> bytes:
+        """What opens the secrets, as its file has it; empty when there was none to keep so far."""
+        with self._rotating:
+            return b"\n".join(self._read()) + b"\n" if self._path.exists() else b""
 
     def _again(self, sealed: str) -> str:
         return self.seal(self.unseal(sealed))

@@ -100,3 +100,45 @@ def test_a_reset_ends_instances(service: Service, tmp_path: Path) -> None:
     service.until(lambda: not service.http.get("/_forgelet/reset").json()["pending"])
     assert f"forgelet-instance-{made['cloudId']}" not in domains()
     assert not (service.data / "cloud/instances").exists()
+
+
+def test_a_snapshot_brings_an_instance_back_with_its_disk_here_and_on_another_machine(service: Service, tmp_path: Path) -> None:
+    made = deployed(service, published(service, tmp_path))
+    place, domain = f"{BASE}/deployments/{made['applicationId']}", f"forgelet-instance-{made['cloudId']}"
+    disk = service.data / "cloud/instances" / made["cloudId"] / "disk.qcow2"
+    service.until(lambda: "forgelet boot sector" in service.http.get(f"{place}/console").text)
+    saved = service.http.post("/_forgelet/snapshots/running", timeout=120)
+    assert saved.status_code == 201, saved.text
+    assert saved.json()["instances"] == {made["cloudId"]: "running"}
+    assert service.http.get(place).json()["state"] == "running"
+    before = disk.stat().st_size
+
+    assert service.http.delete(place).status_code == 204
+    assert domain not in domains()
+    told = service.http.post("/_forgelet/snapshots/running/load", timeout=180)
+    assert told.json() == {"instances": {made["cloudId"]: "running"}}, told.text
+    found = service.http.get(place).json()
+    assert (found["state"], found["ports"]) == ("running", made["ports"])
+    assert domain in domains()
+    service.until(lambda: "forgelet boot sector" in service.http.get(f"{place}/console").text)
+
+    # While it runs here its ports are taken, and another service is told so; once it is gone, it runs there, on the image of there.
+    packed = service.http.get("/_forgelet/snapshots/running/archive", timeout=120).content
+    other = Service(tmp_path / "other")
+    try:
+        assert other.http.post("/_forgelet/snapshots", content=packed, timeout=120).status_code == 201
+        refused = other.http.post("/_forgelet/snapshots/running/load", timeout=120)
+        assert refused.status_code == 409
+        assert "is taken" in refused.text
+        service.http.post("/_forgelet/reset")
+        service.until(lambda: not service.http.get("/_forgelet/reset").json()["pending"])
+        assert other.http.post("/_forgelet/snapshots/running/load", timeout=180).json() == {"instances": {made["cloudId"]: "running"}}
+        there = other.data / "cloud/instances" / made["cloudId"] / "disk.qcow2"
+        shown = subprocess.run(["qemu-img", "info", "-U", "--output=json", str(there)], capture_output=True, text=True, check=True).stdout
+        assert str(other.data) in shown
+        assert str(service.data) + "/" not in shown
+        assert there.stat().st_size == before
+    finally:
+        other.http.post("/_forgelet/reset")
+        other.until(lambda: not other.http.get("/_forgelet/reset").json()["pending"])
+        other.close()
