@@ -22,10 +22,9 @@ from xml.sax.saxutils import quoteattr
 from builders import configdrive
 from builders.configdrive import Identity
 from builders.errors import BootFailed
-from scanner.errors import Unreachable
+from scanner.host.engines import libvirt_connection
 from scanner.host.run import run, tally
 
-URI = "qemu:///system"
 AGENT_DEADLINE = 420.0
 """Seconds; a Debian image's agent answers after about 45 without hardware acceleration on an idle machine."""
 SHUTDOWN_DEADLINE = 180.0
@@ -111,16 +110,15 @@ class Machine:
 @contextmanager
 def booted(image: Path, format: str, memory: int, work: Path, *, hostname: str, forwards: Sequence[int] = ()) -> Iterator[Machine]:
     """The machine that boots from `image`; destroyed when the block is left, if it still runs. Raises `BootFailed`, `Unreachable`."""
-    import libvirt
-
-    libvirt.registerErrorHandler(lambda _ignored, _error: None, None)
     name = f"forgelet-{uuid.uuid4().hex[:12]}"
     disk, console = work / "machine.qcow2", work / "console.log"
     run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", str(image.resolve()), str(disk)])
     configdrive.write(work / "config.iso", Identity(hostname))
     ports = {port: free_port() for port in forwards}
     (work / f"{name}.domain").touch()
-    connection = connect()
+    connection = libvirt_connection()
+    import libvirt
+
     try:
         domain = _create(connection, domain_xml(Virtual(name, disk, work / "config.iso", console, memory, ports)))
         machine = Machine(name, domain, disk, ports, console)
@@ -131,16 +129,6 @@ def booted(image: Path, format: str, memory: int, work: Path, *, hostname: str, 
                 domain.destroy()
     finally:
         connection.close()
-
-
-def connect() -> Any:
-    """A connection to libvirt. Raises `Unreachable`."""
-    import libvirt
-
-    try:
-        return libvirt.open(URI)
-    except libvirt.libvirtError as error:
-        raise Unreachable(f"libvirt does not answer at {URI}: {error}", hint="start libvirtd, then: forgelet doctor") from error
 
 
 def _create(connection: Any, xml: str) -> Any:

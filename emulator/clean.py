@@ -16,6 +16,7 @@ from typing import Any
 from emulator.folders import Folders
 from emulator.lab.engine import OURS, docker_engine
 from scanner.errors import ForgeletError, Unreachable, UserError
+from scanner.host.engines import libvirt_connection
 from scanner.host.sweep import give_back
 
 MACHINES = "forgelet-"
@@ -68,15 +69,9 @@ def clean_docker(*, images: bool = True) -> list[str]:
 
 def clean_libvirt() -> list[str]:
     """End and forget the virtual machines whose name is ours. Raises `Unreachable`."""
-    try:
-        import libvirt
+    connection = libvirt_connection()
+    import libvirt
 
-        libvirt.registerErrorHandler(lambda _context, _error: None, None)
-        connection = libvirt.open("qemu:///system")
-    except ImportError as error:
-        raise Unreachable("libvirt-python is not installed") from error
-    except libvirt.libvirtError as error:
-        raise Unreachable(f"libvirtd does not answer: {error}") from error
     try:
         ours = [domain for domain in connection.listAllDomains() if domain.name().startswith(MACHINES)]
         return [_forget(domain, libvirt) for domain in ours]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emulator.machine import Machine
 from emulator.prerequisites import DISK_GIB, DOCKER_PACKAGES, LIBVIRT_PACKAGES, PROGRAMS, PYTHON
-from scanner.errors import ForgeletError
+from scanner.errors import ForgeletError, MissingTool
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ def _python(machine: Machine) -> Finding:
 def _asked(name: str, question: Callable[[], str], remedy: str) -> Finding:
     try:
         return _finding(name, True, question(), remedy)
+    except MissingTool as error:
+        return _finding(name, False, error.message, error.hint)
     except ForgeletError as error:
         return _finding(name, False, error.message, remedy)
 

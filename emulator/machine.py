@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scanner.errors import StepFailed, Unreachable
+from scanner.host.engines import docker_client, libvirt_connection
 from scanner.host.run import available, run, text
 
 SHORT = 5
@@ -65,28 +66,16 @@ class ThisMachine:
         return available(name)
 
     def docker(self) -> str:
-        import docker
-        from docker.errors import DockerException
-
+        client = docker_client(timeout=SHORT)
         try:
-            client = docker.from_env(timeout=SHORT)
-            try:
-                return str(client.version()["Version"])
-            finally:
-                client.close()
-        except (DockerException, OSError) as error:
+            return str(client.version()["Version"])
+        except OSError as error:
             raise Unreachable(f"the Docker engine does not answer: {error}") from error
+        finally:
+            client.close()
 
     def libvirt(self) -> str:
-        try:
-            import libvirt
-        except ImportError as error:
-            raise Unreachable("libvirt-python is not installed") from error
-        libvirt.registerErrorHandler(lambda _context, _error: None, None)
-        try:
-            connection = libvirt.open("qemu:///system")
-        except libvirt.libvirtError as error:
-            raise Unreachable(f"libvirtd does not answer: {error}") from error
+        connection = libvirt_connection()
         try:
             number = int(connection.getLibVersion())
         finally:

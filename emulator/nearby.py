@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from scanner.host import clock
+from scanner.host.engines import docker_client
 
 log = logging.getLogger("forgelet.nearby")
 CLONE_NEWNET = 0x40000000
@@ -110,11 +111,11 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 def namespaces() -> dict[int, int]:
     """Network namespaces of running containers, but for this process's own: inode -> a process in it. Raises when the engine does not answer."""
-    import docker
-
     own = OWN.stat().st_ino
     found: dict[int, int] = {}
-    with contextlib.closing(docker.from_env(timeout=3)) as engine:
+    with contextlib.closing(docker_client(timeout=3)) as engine:
+        import docker.errors
+
         for one in engine.api.containers():
             with contextlib.suppress(OSError, docker.errors.APIError):
                 pid = engine.api.inspect_container(one["Id"])["State"]["Pid"]

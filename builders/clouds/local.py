@@ -35,8 +35,9 @@ from builders.clouds.catalogue import Catalogue, Kept
 from builders.configdrive import Identity
 from builders.errors import BootFailed, CloudRefused
 from builders.image import driver
-from builders.machine import Virtual, connect, domain_xml, free_port
+from builders.machine import Virtual, domain_xml, free_port
 from scanner.errors import NotFound, Unreachable
+from scanner.host.engines import libvirt_connection
 from scanner.host.run import run
 from scanner.progress import Progress
 
@@ -219,14 +220,14 @@ class LocalCloud:
 
     def bring_up(self, kept: Machine, flavor: Flavor, *, start: bool = True) -> None:
         """Make the instance, whose folder is there, known to libvirt, and start it. Raises `BootFailed`, `Unreachable`."""
-        import libvirt
-
         folder = self.home / "instances" / kept.id
         console = folder / "console.log"
         xml = domain_xml(
             Virtual(f"{PREFIX}{kept.id}", folder / "disk.qcow2", folder / "config.iso", console, kept.memory, kept.ports, flavor.vcpus, kept.mac, kept.id)
         )
         with _libvirt() as connection:
+            import libvirt
+
             try:
                 domain = connection.defineXML(xml)
                 if start:
@@ -267,10 +268,7 @@ class LocalCloud:
 
 @contextmanager
 def _libvirt() -> Iterator[Any]:
-    import libvirt
-
-    libvirt.registerErrorHandler(lambda _ignored, _error: None, None)
-    connection = connect()
+    connection = libvirt_connection()
     try:
         yield connection
     finally:

@@ -37,6 +37,8 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def docker() -> str:
     """Why Docker cannot be used; empty when it can."""
+    if importlib.util.find_spec("docker") is None:
+        return "the Python module 'docker' is not installed: pip install 'forgelet[docker]'"
     where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if not where.startswith("unix://"):
         return ""
@@ -58,7 +60,7 @@ LIBVIRT_SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
 def libvirt() -> str:
     """Why libvirt cannot be used; empty when it can. Asked at its socket: loading the library takes longer than all other probes."""
     if importlib.util.find_spec("libvirt") is None:
-        return "libvirt-python is not installed"
+        return "the Python module 'libvirt' is not installed: pip install 'forgelet[libvirt]'"
     for path in LIBVIRT_SOCKETS:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(PATIENCE)

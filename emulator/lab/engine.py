@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scanner.errors import StepFailed, Unreachable
+from scanner.host.engines import docker_client
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -25,14 +26,10 @@ def docker_engine() -> Iterator[DockerClient]:
 
     Raises `Unreachable` when the engine does not answer, `StepFailed` when it refuses something.
     """
-    import docker
-    from docker.errors import APIError, DockerException
+    client = docker_client(timeout=300)
+    from docker.errors import APIError
     from requests.exceptions import ConnectionError as NoConnection
 
-    try:
-        client = docker.from_env(timeout=300)
-    except DockerException as error:
-        raise Unreachable(f"the Docker engine does not answer: {error}", hint="make engines") from error
     try:
         yield client
     except NoConnection as error:

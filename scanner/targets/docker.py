@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scanner.errors import NotFound, StepFailed, Unreachable
+from scanner.host.engines import docker_client
 from scanner.host.run import run
 from scanner.report import Container, ContainerMount
 from scanner.targets import agent, export, layers
@@ -76,9 +77,9 @@ class DockerTarget:
             yield export.unpacked(client.containers.get(found["Id"]), kept(found), work, volumes=self._volumes)
 
     def _inspect(self) -> dict[str, Any]:
-        import docker.errors
-
         with engine() as client:
+            import docker.errors
+
             try:
                 found: dict[str, Any] = client.containers.get(self._name).attrs
             except docker.errors.NotFound as error:
@@ -95,15 +96,10 @@ def _at(place: Place) -> Iterator[Place]:
 @contextmanager
 def engine() -> Iterator[docker.DockerClient]:
     """A client of the engine that the environment names, closed at the end. Raises `Unreachable`, `StepFailed`."""
-    import docker
+    client = docker_client(timeout=30)
     import docker.errors
     import requests
 
-    try:
-        client = docker.from_env(timeout=30)
-        client.ping()
-    except docker.errors.DockerException as error:
-        raise Unreachable(f"the Docker engine does not answer: {error}", hint="start it (dockerd), then forgelet doctor") from error
     try:
         yield client
     except docker.errors.NotFound:

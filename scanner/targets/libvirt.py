@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scanner.errors import ForgeletError, NotFound, StepFailed, Unreachable, UserError
+from scanner.errors import ForgeletError, NotFound, StepFailed, UserError
+from scanner.host.engines import libvirt_connection
 from scanner.host.systems import Disk, system_of
 from scanner.report import Machine
 from scanner.targets import agent, domain, memory
@@ -17,7 +18,6 @@ from scanner.targets.guestscan import answer
 from scanner.targets.scratch import scratch
 
 PREFIX = "libvirt:"
-URI = "qemu:///system"
 STATES = ("no state", "running", "blocked", "paused", "shutting down", "shut off", "crashed", "suspended")
 """By libvirt's number (virDomainState)."""
 RUNNING = ("running", "blocked")
@@ -29,19 +29,6 @@ Connect = Callable[[], Any]
 """Opens a connection to libvirt (`libvirt.virConnect`). Raises `Unreachable`."""
 Message = Callable[[Any, str, int], str]
 """Sends a request to a domain's guest agent. Raises `libvirt.libvirtError`."""
-
-
-def connect() -> Any:
-    """A connection to this machine's libvirt. Raises `Unreachable`."""
-    try:
-        import libvirt
-    except ImportError as error:
-        raise Unreachable("libvirt-python is not installed", hint="forgelet doctor") from error
-    libvirt.registerErrorHandler(lambda _context, _error: None, None)
-    try:
-        return libvirt.open(URI)
-    except libvirt.libvirtError as error:
-        raise Unreachable(f"libvirt does not answer at {URI}: {error}", hint="start libvirtd, then: forgelet doctor") from error
 
 
 def _message(found: Any, request: str, timeout: int) -> str:
@@ -60,7 +47,7 @@ def state_of(found: Any) -> str:
 class LibvirtTarget:
     """`libvirt:NAME`, by name or UUID. `root` is the tree that is read in a running machine."""
 
-    def __init__(self, name: str, *, work: Path | None = None, connect: Connect = connect, message: Message = _message, root: str = "/") -> None:
+    def __init__(self, name: str, *, work: Path | None = None, connect: Connect = libvirt_connection, message: Message = _message, root: str = "/") -> None:
         self._name = name
         self._work = work
         self._connect = connect
@@ -107,9 +94,9 @@ class LibvirtTarget:
 
     @contextmanager
     def _domain(self) -> Iterator[tuple[Any, str]]:
+        connection = self._connect()
         import libvirt
 
-        connection = self._connect()
         try:
             found = self._find(connection)
             state = state_of(found)

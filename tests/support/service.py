@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,10 @@ class Service:
 
     until = staticmethod(until)
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, command: Sequence[str] = FORGELET, env: Mapping[str, str] | None = None) -> None:
         self.data = data
-        argv = [*FORGELET, "serve", "--port", "0", "--data", str(data)]
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        argv = [*command, "serve", "--port", "0", "--data", str(data)]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, start_new_session=True)
         assert self.process.stdout
         said = re.search(r"(http://\S+)/api", self.process.stdout.readline())
         assert said, "the service did not come up"

@@ -29,12 +29,12 @@ def _container(name: str, state: str) -> Row:
 
 def domains() -> list[Row]:
     """libvirt's domains. Raises `Unreachable`, `StepFailed`."""
+    from scanner.errors import StepFailed
+    from scanner.host.engines import libvirt_connection
+
+    connection = libvirt_connection()
     import libvirt
 
-    from scanner.errors import StepFailed
-    from scanner.targets.libvirt import connect
-
-    connection = connect()
     try:
         return [_domain(one) for one in connection.listAllDomains()]
     except libvirt.libvirtError as error:
