@@ -7,6 +7,7 @@ does not run. Everything that it downloads is checked against the signed index b
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -101,9 +102,17 @@ class Archive:
 
     def offers(self) -> set[PackageId]:
         """Every package of the lists."""
-        found: set[PackageId] = set()
-        for path in (self.folder / "lists").glob("*_Packages"):
-            found.update(_stanza_ids(path))
+        indexes = sorted((self.folder / "lists").glob("*_Packages"))
+        state = hashlib.sha256(repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in indexes]).encode()).hexdigest()
+        known = self.folder / "offers"
+        said = known.read_text(encoding="utf-8").split("\n") if known.exists() else [""]
+        if said[0] == state:
+            return {PackageId(*line.split(" ")) for line in said[1:]}
+        found = {one for path in indexes for one in _stanza_ids(path)}
+        # The indexes are large and hardly ever other ones: what they offer is written down.
+        partial = known.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text("\n".join([state, *(f"{one.name} {one.arch} {one.version}" for one in sorted(found))]), encoding="utf-8")
+        partial.rename(known)
         return found
 
     def standard(self, priority: str) -> list[str]:

@@ -126,6 +126,27 @@ def _merge_accounts(root: Path, report: Report, base: dict[str, str]) -> Merged:
     return merged
 
 
+class _Folders:
+    """Descriptors of the folders that paths lie in, reached through no link; a walk stays in one folder for long."""
+
+    def __init__(self, root: Path) -> None:
+        self._inside = Root(os.fsencode(root))
+        self._open = ("", self._inside.folder(b""))
+
+    def of(self, path: str) -> int:
+        """Raises FileNotFoundError, NotADirectoryError (a link is on the way)."""
+        folder = path.rpartition("/")[0]
+        if self._open[0] != folder:
+            opened = self._inside.folder(os.fsencode(folder))
+            os.close(self._open[1])
+            self._open = (folder, opened)
+        return self._open[1]
+
+    def close(self) -> None:
+        os.close(self._open[1])
+        self._inside.close()
+
+
 class _Walk:
     """The side-by-side walk of tree and report."""
 
@@ -139,8 +160,7 @@ class _Walk:
         self.nearest = nearest
         self.explainer = Explainer(listed_by(root, added), self._link, listed_by(root, nearest))
         self.doomed: list[str] = []
-        self._inside = Root(os.fsencode(root))
-        self._open_folder = ("", self._inside.folder(b""))
+        self._folder = _Folders(root).of
 
     def run(self) -> set[str]:
         """Do it; answers which of the watched paths the source brought itself."""
@@ -229,18 +249,6 @@ class _Walk:
         if stat.S_ISREG(info.st_mode):
             holes.match(self._place(entry.path), info, entry.extents)
 
-    def _folder(self, path: str) -> int:
-        """A descriptor of the folder that `path` lies in, reached through no link; the walk stays in one folder for long.
-
-        Raises FileNotFoundError, NotADirectoryError (a link is on the way).
-        """
-        folder = path.rpartition("/")[0]
-        if self._open_folder[0] != folder:
-            opened = self._inside.folder(os.fsencode(folder))
-            os.close(self._open_folder[1])
-            self._open_folder = (folder, opened)
-        return self._open_folder[1]
-
     def _prune(self) -> None:
         """Remove what must go, deepest first; a folder that something kept lies in stays."""
         for path in reversed(self.doomed):
@@ -299,19 +307,13 @@ def _below(root: bytes, folder: bytes, device: int) -> Iterator[str]:
 
 def _set_times(root: Path, report: Report, job: Job) -> None:
     """Once more: writing into folders moved their times, and what the build made tells when it did."""
-    inside = Root(os.fsencode(root))
+    folders = _Folders(root)
     for path, entry, _ in pairs(root, report):
         try:
-            folder = inside.folder(os.fsencode(path.rpartition("/")[0]))
+            _set_time(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".", None if base_wins(path) else entry, report, job)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        try:
-            _set_time(folder, os.fsencode(path.rpartition("/")[2]) or b".", None if base_wins(path) else entry, report, job)
-        except FileNotFoundError:
-            continue
-        finally:
-            os.close(folder)
-    inside.close()
+    folders.close()
 
 
 def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report, job: Job) -> None:
