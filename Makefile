@@ -1,6 +1,6 @@
 # The menu. Each line that a person may choose has its words behind two hashes; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit lint bench corpus run engines stop doctor clean
+.PHONY: help demo test check unit lint bench corpus docs run engines stop doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ bench: ## speed and memory, as ratios of one run
 
 corpus: ## every live system by every route, a dated table into docs/corpus.md; CASES="web12-docker ..." runs some
 	@scripts/corpus.sh $(CASES)
+
+docs: ## the documentation, into build/site; warnings are errors
+	@scripts/install.sh && NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 run: ## start the engines, and the service in the foreground
 	@scripts/run.sh

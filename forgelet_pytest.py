@@ -5,7 +5,7 @@
 
 The service runs in a process of its own, in an empty folder, and nothing of Forgelet is imported here: your project may have packages
 called `cli` or `scanner`. Whatever a session makes is told to a reaper (`emulator/reaper.py`) that outlives it, so that nothing is left
-after a SIGKILL either. Fixtures and options: docs/pytest.md.
+after a SIGKILL either. Fixtures and options: docs/how-to/pytest.md.
 """
 
 from __future__ import annotations

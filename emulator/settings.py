@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     user: str = "root"
     """The first user of the service, and the one that the client logs in as."""
     password: str = "forgelet"
+    """Password of the first user, and of the client's login."""
     agent_wait: float = Field(default=60, gt=0)
     """Seconds after the download of hammr's agent within which it must have reported."""
     agent_silence: float = Field(default=120, gt=0)
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     debian_mirror: str = ""
     """Debian mirror; empty: as in the host's own apt configuration."""
     debian_security_mirror: str = ""
+    """Mirror of Debian's security archive; empty: as in the host's own apt configuration."""
     cache_size: int = Field(default=20480, ge=0)
     """MiB that base disks and packages may take in the cache; what was used longest ago goes first."""
 

@@ -52,7 +52,7 @@ make_venv() {
     if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -c 'import pip' 2> /dev/null || ! new_enough "$VENV/bin/python"; then
         "$python" -m venv --clear "$VENV"
     fi
-    "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --editable "${ROOT}[dev,all]" > "$log" 2>&1 \
+    "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --editable "${ROOT}[dev,docs,all]" > "$log" 2>&1 \
         || { tail -n 15 "$log" >&2; die "pip failed; the whole story is in $log" 'make clean, then the same command again'; }
     fingerprint "$python" > "$STAMP"
 }

@@ -81,11 +81,13 @@ def create(asked: FaultRequest, here: TheService, _asking: TheUser) -> Response:
 
 @router.get("/{number}")
 def show(number: int, here: TheService, _asking: TheUser) -> Response:
+    """One fault, with how often it was met and how often it happened."""
     return ours("fault", tell(faults.find(here.database, number)))
 
 
 @router.delete("/{number}")
 def delete(number: int, here: TheService, _asking: TheUser) -> Response:
+    """Take a fault away."""
     faults.forget(here.database, number)
     here.interferences.changed()
     return nothing()
@@ -93,6 +95,7 @@ def delete(number: int, here: TheService, _asking: TheUser) -> Response:
 
 @router.delete("")
 def delete_all(here: TheService, _asking: TheUser) -> Response:
+    """Take every fault away."""
     faults.forget(here.database)
     here.interferences.changed()
     return nothing()

@@ -18,6 +18,7 @@ router = APIRouter()
 
 @router.get("/capabilities")
 def capabilities(here: TheService) -> Response:
+    """What this machine can do, each with the reason where it cannot."""
     return ours("capabilities", {"capabilities": here.capabilities.all()})
 
 

@@ -56,36 +56,42 @@ TheNamed = Annotated[User, Depends(named)]
 
 @router.get("")
 def index(here: TheService, _asking: TheAdmin) -> Response:
+    """Every user of the service."""
     with here.database.read() as session:
         return our_collection("users", "user", [users.tell(one) for one in users.users(session)])
 
 
 @router.post("")
 def create(asked: UserRequest, here: TheService, _asking: TheAdmin) -> Response:
+    """Make a user."""
     names = {"email": asked.email, "first_name": asked.firstName, "surname": asked.surname}
     return ours("user", users.tell(users.create(here, asked.login, asked.password.get_secret_value(), admin=asked.admin, **names)), 201)
 
 
 @router.delete("/{login}")
 def delete(here: TheService, user: TheNamed, _asking: TheAdmin) -> Response:
+    """Delete a user with everything that is his."""
     users.remove(here, user)
     return nothing()
 
 
 @router.put("/{login}/password")
 def password(asked: PasswordRequest, here: TheService, user: TheNamed) -> Response:
+    """Change a user's password."""
     users.change_password(here, user, asked.password.get_secret_value())
     return nothing()
 
 
 @router.put("/{login}/quotas")
 def quota(asked: QuotaRequest, here: TheService, user: TheNamed, _asking: TheAdmin) -> Response:
+    """Set what a user may have."""
     quotas.allow(here.database, user, asked.type, asked.limit)
     return our_collection("quotas", "quota", quotas.tell(here, user))
 
 
 @router.get("/{login}/keys")
 def keys(here: TheService, user: TheNamed) -> Response:
+    """A user's API keys, without their secrets."""
     with here.database.read() as session:
         return our_collection("keys", "key", [users.tell_key(one) for one in users.keys(session, user)])
 
@@ -98,5 +104,6 @@ def make_key(here: TheService, user: TheNamed) -> Response:
 
 @router.delete("/{login}/keys/{kid}")
 def delete_key(kid: int, here: TheService, user: TheNamed) -> Response:
+    """Take an API key away."""
     users.remove_key(here, user, kid)
     return nothing()

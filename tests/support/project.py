@@ -19,7 +19,7 @@ PROJECT = {
 }
 
 
-DOCUMENTED = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs/pytest.md").read_text(), re.S)
+DOCUMENTED = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs/how-to/pytest.md").read_text(), re.S)
 
 
 def project(folder: Path, tests: str, cache: Path | None = None) -> Path:

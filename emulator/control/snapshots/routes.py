@@ -24,11 +24,13 @@ Replace = Annotated[bool, Query(description="Take the place of one of the same n
 
 @router.get("")
 def index(here: TheService, _asking: TheAdmin) -> Response:
+    """Every snapshot that there is."""
     return our_collection("snapshots", "snapshot", [one.model_dump() for one in Shelf(here.folders.snapshots).all()])
 
 
 @router.get("/{name}")
 def show(name: str, here: TheService, _asking: TheAdmin) -> Response:
+    """One snapshot: what is in it."""
     return ours("snapshot", Shelf(here.folders.snapshots).read(name).model_dump())
 
 
@@ -46,6 +48,7 @@ def load(name: str, here: TheService, _asking: TheAdmin) -> Response:
 
 @router.delete("/{name}")
 def delete(name: str, here: TheService, _asking: TheAdmin) -> Response:
+    """Delete a snapshot."""
     Shelf(here.folders.snapshots).delete(name)
     return nothing()
 

@@ -17,6 +17,7 @@ router = APIRouter(prefix="/users/{uid}/accounts")
 
 @router.get("")
 def index(here: TheService, owner: TheOwner) -> Response:
+    """The cloud accounts of a user, without their secrets."""
     with here.database.read() as session:
         found = accounts.accounts(session, owner)
     return collection("credAccounts", "credAccount", [accounts.tell(owner, one) for one in found])
@@ -30,6 +31,7 @@ def create(asked: Annotated[dict[str, Any], Depends(body("credAccount"))], here:
 
 @router.get("/{caid}")
 def show(caid: int, here: TheService, owner: TheOwner) -> Response:
+    """One cloud account, without its secrets."""
     with here.database.read() as session:
         return answer("credAccount", accounts.tell(owner, accounts.find(session, owner, caid)))
 
@@ -46,6 +48,7 @@ def standing(caid: int, here: TheService, owner: TheOwner, domain: str = "", pro
 
 @router.delete("/{caid}")
 def delete(caid: int, here: TheService, owner: TheOwner) -> Response:
+    """Forget a cloud account."""
     with here.database.read() as session:
         found = accounts.find(session, owner, caid)
     accounts.remove(here, found)

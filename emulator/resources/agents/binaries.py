@@ -13,11 +13,13 @@ router = APIRouter(prefix="/resources")
 
 @router.get("/uforge-scan.bin")
 def scan(request: Request, here: TheService) -> Response:
+    """hammr's agent for a scan, stamped with a key of this download."""
     return _binary(here, request, "scan")
 
 
 @router.get("/uforge-migrate.bin")
 def migrate(request: Request, here: TheService) -> Response:
+    """hammr's agent for a migration, stamped with a key of this download."""
     return _binary(here, request, "migrate")
 
 

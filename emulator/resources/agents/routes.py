@@ -75,6 +75,7 @@ def hello(asked: Hello, here: TheService) -> Response:
 
 @router.post("/gone")
 def gone(told: Gone, here: TheService) -> Response:
+    """An agent tells that it cannot go on, and why."""
     downloads.gone(here, told.agent, told.reason, told.proof)
     return ours("agent", {})
 
@@ -162,6 +163,7 @@ async def put(number: int, part: int, request: Request, ingest: TheIngest, x_sha
 
 @router.post("/scans/{sid}/orders/{number}/end")
 def end(number: int, told: Ending, ingest: TheIngest) -> Response:
+    """An agent tells that an order was carried out."""
     try:
         ingest.end(number, told.parts, told.error)
     except FileNotFoundError as error:

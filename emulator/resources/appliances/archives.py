@@ -27,18 +27,21 @@ def export(aid: int, here: TheService, owner: TheOwner, outputFormat: str = "yam
 
 @router.get(EXPORT)
 def show_export(aid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
+    """One export of a template."""
     with here.database.read() as session:
         return answer("applianceExport", transfers.tell_export(owner, transfers.find_export(session, owner, aid, eid)))
 
 
 @router.get(EXPORT + "/status")
 def export_status(aid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
+    """How far an export has come."""
     with here.database.read() as session:
         return answer("status", op_status(transfers.find_export(session, owner, aid, eid)[2]))
 
 
 @router.get(EXPORT + "/downloads")
 def download(aid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
+    """The archive that an export made."""
     with here.database.read() as session:
         appliance, _, job = transfers.find_export(session, owner, aid, eid)
     return archives.send(appliance.name, job, here.folders.export(eid))
@@ -46,6 +49,7 @@ def download(aid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
 
 @router.delete(EXPORT)
 def delete_export(aid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
+    """Delete an export and its archive."""
     with here.database.read() as session:
         _, export, _ = transfers.find_export(session, owner, aid, eid)
     transfers.remove_export(here, export)
@@ -74,12 +78,14 @@ async def upload(iid: int, request: Request, here: TheService, owner: TheOwner) 
 
 @router.get("/imports/{iid}")
 def show_import(iid: int, here: TheService, owner: TheOwner) -> Response:
+    """One import of a template."""
     with here.database.read() as session:
         return answer("applianceImport", transfers.tell_import(owner, transfers.find_import(session, owner, iid)))
 
 
 @router.get("/imports/{iid}/status")
 def import_status(iid: int, here: TheService, owner: TheOwner) -> Response:
+    """How far an import has come, and every mistake of its archive."""
     with here.database.read() as session:
         _, _, job = transfers.find_import(session, owner, iid)
     return answer("status", archives.status(job))

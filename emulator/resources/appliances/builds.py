@@ -72,6 +72,7 @@ def create_from_file(aid: int, asked: BuildRequest, here: TheService, owner: The
 
 @router.get("/images")
 def index(aid: int, here: TheService, owner: TheOwner, query: str | None = None) -> Response:
+    """The machine images of a template."""
     wanted = parse(query)
     with here.database.read() as session:
         templates.find(session, owner, aid)
@@ -82,11 +83,13 @@ def index(aid: int, here: TheService, owner: TheOwner, query: str | None = None)
 
 @router.get("/images/{iid}")
 def show(here: TheService, owner: TheOwner, image: TheImage) -> Response:
+    """One machine image of a template."""
     return answer("image", images.tell(here.folders, owner, image))
 
 
 @router.get("/images/{iid}/status")
 def status(image: TheImage) -> Response:
+    """How far the build of a template's image has come."""
     return answer("status", op_status(image[2]))
 
 
@@ -99,6 +102,7 @@ def cancel(here: TheService, image: TheImage) -> Response:
 
 @router.delete("/images/{iid}")
 def delete(here: TheService, image: TheImage) -> Response:
+    """Delete a template's image and its file."""
     images.remove(here, image)
     return nothing()
 

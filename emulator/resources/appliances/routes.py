@@ -17,6 +17,7 @@ router = APIRouter(prefix="/users/{uid}/appliances")
 
 @router.get("")
 def index(here: TheService, owner: TheOwner, query: str | None = None) -> Response:
+    """The user's templates; with a query, those that it names."""
     wanted = parse(query)
     with here.database.read() as session:
         told = [templates.tell(session, owner, one) for one in templates.appliances(session, owner)]
@@ -25,12 +26,14 @@ def index(here: TheService, owner: TheOwner, query: str | None = None) -> Respon
 
 @router.get("/{aid}")
 def show(aid: int, here: TheService, owner: TheOwner) -> Response:
+    """One template."""
     with here.database.read() as session:
         return answer("appliance", templates.tell(session, owner, templates.find(session, owner, aid)))
 
 
 @router.delete("/{aid}")
 def delete(aid: int, here: TheService, owner: TheOwner) -> Response:
+    """Delete a template with what belongs to it."""
     with here.database.read() as session:
         found = templates.find(session, owner, aid)
     templates.remove(here, found)
@@ -47,6 +50,7 @@ def clone(aid: int, asked: Annotated[dict[str, Any], Depends(body("appliance"))]
 
 @router.get("/{aid}/installProfile")
 def profile(aid: int, here: TheService, owner: TheOwner) -> Response:
+    """What the template sets up on the machine besides its packages."""
     with here.database.read() as session:
         found = templates.find(session, owner, aid)
     return answer("installProfile", templates.install_profile(owner, found))

@@ -26,6 +26,7 @@ IMPORT = "/bundleimports/{sbid}"
 
 @router.get("/mysoftware")
 def index(here: TheService, owner: TheOwner, query: str | None = None) -> Response:
+    """The bundles of the user's library."""
     wanted = parse(query)
     with here.database.read() as session:
         holders = session.exec(select(Appliance).where(Appliance.user_id == owner.id)).all()
@@ -35,12 +36,14 @@ def index(here: TheService, owner: TheOwner, query: str | None = None) -> Respon
 
 @router.get(BUNDLE)
 def show(msid: int, here: TheService, owner: TheOwner) -> Response:
+    """One bundle."""
     with here.database.read() as session:
         return answer("mySoftware", library.tell(here.folders, session, owner, library.find(session, owner, msid)))
 
 
 @router.delete(BUNDLE)
 def delete(msid: int, here: TheService, owner: TheOwner) -> Response:
+    """Delete a bundle from the library."""
     with here.database.read() as session:
         found = library.find(session, owner, msid)
     library.remove(here, found)
@@ -71,18 +74,21 @@ def export(msid: int, here: TheService, owner: TheOwner, outputFormat: str = "ya
 
 @router.get(EXPORT)
 def show_export(msid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
+    """One export of a bundle."""
     with here.database.read() as session:
         return answer("softwareBundleExport", transfers.tell_export(owner, transfers.find_export(session, owner, msid, eid)))
 
 
 @router.get(EXPORT + "/status")
 def export_status(msid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
+    """How far an export has come."""
     with here.database.read() as session:
         return answer("status", op_status(transfers.find_export(session, owner, msid, eid)[2]))
 
 
 @router.get(EXPORT + "/downloads")
 def download(msid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
+    """The archive that an export made."""
     with here.database.read() as session:
         bundle, _, job = transfers.find_export(session, owner, msid, eid)
     return archives.send(bundle.name, job, here.folders.bundle_export(eid))
@@ -90,6 +96,7 @@ def download(msid: int, eid: int, here: TheService, owner: TheOwner) -> Response
 
 @router.delete(EXPORT)
 def delete_export(msid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
+    """Delete an export and its archive."""
     with here.database.read() as session:
         _, export, _ = transfers.find_export(session, owner, msid, eid)
     transfers.remove_export(here, export)
@@ -116,12 +123,14 @@ async def upload(sbid: int, request: Request, here: TheService, owner: TheOwner)
 
 @router.get(IMPORT)
 def show_import(sbid: int, here: TheService, owner: TheOwner) -> Response:
+    """One import of a bundle."""
     with here.database.read() as session:
         return answer("softwareBundleImport", transfers.tell_import(owner, transfers.find_import(session, owner, sbid)))
 
 
 @router.get(IMPORT + "/status")
 def import_status(sbid: int, here: TheService, owner: TheOwner) -> Response:
+    """How far an import has come, and every mistake of its archive."""
     with here.database.read() as session:
         _, _, job = transfers.find_import(session, owner, sbid)
     return answer("status", archives.status(job))

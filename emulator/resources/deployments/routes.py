@@ -39,6 +39,7 @@ class DeployRequest(BaseModel):
 @router.get(publications.SCANS + "/{pid}/accounts/{caid}/resources")
 @router.get(publications.TEMPLATES + "/{pid}/accounts/{caid}/resources")
 def resources(caid: int, publication: ThePublication, here: TheService, owner: TheOwner) -> Response:
+    """What the cloud offers for an instance of the image: flavors, networks, keys."""
     row = publication[0]
     if row.account_id != caid:
         raise NotFound(f"publication {row.id} was not sent with account {caid}", hint="forgelet image list")
@@ -70,6 +71,7 @@ def deploy(publication: ThePublication, asked: Annotated[dict[str, Any], Depends
 
 @router.post(publications.MINE + "/{pid}/deployments")
 def create(publication: ThePublication, asked: DeployRequest, here: TheService, owner: TheOwner) -> Response:
+    """Make an instance of a published image: a job."""
     from builders.clouds.base import Request
 
     request = Request(
@@ -86,6 +88,7 @@ def create(publication: ThePublication, asked: DeployRequest, here: TheService, 
 
 @router.get(MINE)
 def index(here: TheService, owner: TheOwner) -> Response:
+    """The user's instances."""
     with here.database.read() as session:
         found = deployments.deployments(session, owner)
     return collection("deployments", "deployment", [deployments.tell(here, owner, one) for one in found])
@@ -102,11 +105,13 @@ TheDeployment = Annotated[deployments.Found, Depends(found)]
 
 @router.get(MINE + "/{did}")
 def show(deployment: TheDeployment, here: TheService, owner: TheOwner) -> Response:
+    """One instance."""
     return answer("deployment", deployments.tell(here, owner, deployment))
 
 
 @router.get(MINE + "/{did}/status")
 def status(deployment: TheDeployment, here: TheService, owner: TheOwner) -> Response:
+    """What has become of an instance."""
     return answer("status", deployments.tell_status(here, owner, deployment))
 
 
@@ -118,5 +123,6 @@ def console(deployment: TheDeployment, here: TheService, owner: TheOwner) -> Res
 
 @router.delete(MINE + "/{did}")
 def terminate(deployment: TheDeployment, here: TheService, owner: TheOwner) -> Response:
+    """Take an instance away from its cloud."""
     deployments.terminate(here, owner, deployment)
     return nothing()

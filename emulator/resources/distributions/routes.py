@@ -14,18 +14,21 @@ router = APIRouter()
 
 @router.get("/users/{uid}/distros")
 def index(here: TheService, owner: TheOwner) -> Response:
+    """The distributions that the user's machines can be built of."""
     with here.database.read() as session:
         return collection("distributions", "distribution", distributions.distributions(session, owner))
 
 
 @router.get("/distributions/{did}")
 def show(did: int, here: TheService, asking: TheUser) -> Response:
+    """One distribution."""
     with here.database.read() as session:
         return answer("distribution", distributions.find(session, asking, did))
 
 
 @router.get("/distributions/{did}/profiles")
 def profiles(did: int, here: TheService, asking: TheUser) -> Response:
+    """The installation profiles of a distribution."""
     with here.database.read() as session:
         found = distributions.find(session, asking, did)
     return collection("distribProfiles", "distribProfile", distributions.profiles(found))

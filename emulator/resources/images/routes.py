@@ -42,6 +42,7 @@ class VerificationRequest(BaseModel):
 @router.get(FLAT)
 @router.get(SCAN)
 def index(here: TheService, owner: TheOwner, sid: int | None = None) -> Response:
+    """The machine images of a scan, or of the user."""
     with here.database.read() as session:
         members = images.images(session, owner, sid)
     return collection("images", "image", [images.tell_briefly(here.folders, owner, one) for one in members])
@@ -56,12 +57,14 @@ def create(siid: int, sid: int, asked: Annotated[dict[str, Any], Depends(body("i
 @router.get(FLAT + "/{iid}")
 @router.get(SCAN + "/{iid}")
 def show(here: TheService, owner: TheOwner, image: TheImage) -> Response:
+    """One machine image, with its provenance."""
     return answer("image", images.tell(here.folders, owner, image))
 
 
 @router.delete(FLAT + "/{iid}")
 @router.delete(SCAN + "/{iid}")
 def delete(here: TheService, image: TheImage) -> Response:
+    """Delete a machine image and its file."""
     images.remove(here, image)
     return nothing()
 
@@ -69,6 +72,7 @@ def delete(here: TheService, image: TheImage) -> Response:
 @router.get(FLAT + "/{iid}/status")
 @router.get(SCAN + "/{iid}/status")
 def status(image: TheImage) -> Response:
+    """How far the build of an image has come."""
     return answer("status", op_status(image[2]))
 
 

@@ -34,11 +34,13 @@ TheJob = Annotated[Job, Depends(found)]
 
 @router.get("")
 def index(here: TheService, asking: TheUser) -> Response:
+    """The jobs of the service, oldest first."""
     return our_collection("jobs", "job", [tell_job(job) for job in here.ledger.jobs(user_id=asking.id)])
 
 
 @router.get("/{job_id}")
 def show(here: TheService, job: TheJob) -> Response:
+    """One job: its state, its stage, its error."""
     assert job.id is not None
     return ours("job", tell_job(job, here.ledger.events(job.id)))
 

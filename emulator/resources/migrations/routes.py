@@ -37,6 +37,7 @@ TheMigration = Annotated[Migration, Depends(found)]
 
 @router.get("")
 def index(here: TheService, owner: TheOwner) -> Response:
+    """The user's migrations."""
     with here.database.read() as session:
         return collection("migrations", "migration", [migrations.tell(session, owner, one) for one in migrations.migrations(session, owner)])
 
@@ -59,6 +60,7 @@ def launch_ours(here: TheService, owner: TheOwner, asked: Launch) -> Response:
 
 @router.get("/{mid}")
 def show(migration: TheMigration, here: TheService, owner: TheOwner) -> Response:
+    """One migration with its stages."""
     with here.database.read() as session:
         return answer("migration", migrations.tell(session, owner, migration))
 
@@ -72,6 +74,7 @@ def delete(migration: TheMigration, here: TheService) -> Response:
 
 @router.post("/{mid}/stop")
 def stop(migration: TheMigration, here: TheService) -> Response:
+    """Stop a migration; what it has finished stays."""
     migrations.stop(here, migration)
     return nothing()
 

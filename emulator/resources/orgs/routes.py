@@ -24,6 +24,7 @@ def index(owner: TheOwner) -> Response:
 
 @router.get("/orgs/{oid}")
 def show(oid: int, _asking: TheUser) -> Response:
+    """One organisation."""
     return answer("org", _found(oid))
 
 

@@ -45,6 +45,7 @@ class PublishRequest(BaseModel):
 
 @router.get(MINE)
 def index(here: TheService, owner: TheOwner) -> Response:
+    """What the user has published."""
     with here.database.read() as session:
         found = publications.publications(session, owner)
     return collection("publishImages", "publishImage", [publications.tell(one) for one in found])
@@ -52,11 +53,13 @@ def index(here: TheService, owner: TheOwner) -> Response:
 
 @router.post(SCANS)
 def publish_of_scan(image: OfScan, asked: Asked, here: TheService, owner: TheOwner) -> Response:
+    """Publish an image of a scan to a cloud account: a job."""
     return answer("publishImage", publications.tell(publications.begin(here, owner, image, asked)), 201)
 
 
 @router.post(TEMPLATES)
 def publish_of_template(image: OfTemplate, asked: Asked, here: TheService, owner: TheOwner) -> Response:
+    """Publish an image of a template to a cloud account: a job."""
     return answer("publishImage", publications.tell(publications.begin(here, owner, image, asked)), 201)
 
 
@@ -87,6 +90,7 @@ ThePublication = Annotated[publications.Found, Depends(found)]
 @router.get(SCANS + "/{pid}")
 @router.get(TEMPLATES + "/{pid}")
 def show(publication: ThePublication) -> Response:
+    """One published image."""
     return answer("publishImage", publications.tell(publication))
 
 
@@ -94,6 +98,7 @@ def show(publication: ThePublication) -> Response:
 @router.get(SCANS + "/{pid}/status")
 @router.get(TEMPLATES + "/{pid}/status")
 def status(publication: ThePublication) -> Response:
+    """How far a publication has come."""
     return answer("status", op_status(publication[1]))
 
 
@@ -101,6 +106,7 @@ def status(publication: ThePublication) -> Response:
 @router.delete(SCANS + "/{pid}/cancel")
 @router.delete(TEMPLATES + "/{pid}/cancel")
 def cancel(publication: ThePublication, here: TheService) -> Response:
+    """Cancel a publication that is under way."""
     publications.cancel(here, publication)
     return nothing()
 

@@ -13,4 +13,5 @@ router = APIRouter()
 
 @router.get("/users/{uid}/quotas")
 def index(here: TheService, owner: TheOwner) -> Response:
+    """What the user may have, and how much of it is there."""
     return collection("quotas", "quota", quotas.tell(here, owner))

@@ -45,21 +45,25 @@ def report(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
 
 @router.get("/packages")
 def packages(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
+    """The packages that a scan found."""
     return our_collection("packages", "package", _head(here, owner, siid, sid)["packages"])
 
 
 @router.get("/services")
 def services(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
+    """The services that a scan found."""
     return our_collection("services", "service", _head(here, owner, siid, sid)["services"])
 
 
 @router.get("/users")
 def users(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
+    """The users that a scan found."""
     return our_collection("users", "user", _head(here, owner, siid, sid)["users"])
 
 
 @router.get("/groups")
 def groups(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
+    """The groups that a scan found."""
     return our_collection("groups", "group", _head(here, owner, siid, sid)["groups"])
 
 

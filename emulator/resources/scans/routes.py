@@ -75,6 +75,7 @@ def clear(here: TheService, owner: TheOwner) -> Response:
 
 @router.get("/{siid}")
 def show(siid: int, here: TheService, owner: TheOwner) -> Response:
+    """One scanned instance with its scans."""
     with here.database.read() as session:
         instance = scans.find_instance(session, owner, siid)
         return answer("scannedInstance", scans.tell_instance(owner, instance, scans.scans_of(session, instance)))
@@ -101,6 +102,7 @@ def delete_scans(siid: int, here: TheService, owner: TheOwner) -> Response:
 
 @router.get("/{siid}/scans/{sid}")
 def show_scan(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
+    """One scan: its state, its numbers, its blind spots."""
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, owner, siid, sid)
     return answer("scan", scans.tell_scan(owner, scan, job))

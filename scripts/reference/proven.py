@@ -1,0 +1,54 @@
+"""What is proven: of each call of UForge's, and of each feature, from `docs/evidence.json` and from what the tests are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reference.text import code, heading, table
+
+ROOT = Path(__file__).parents[2]
+EVIDENCE = ROOT / "docs/evidence.json"
+FEATURES = ROOT / "docs/features.json"
+WORDS = {
+    "hammr": "driven by the real client",
+    "cli": "driven by our command line",
+    "probed": "probed by a test's own request",
+    "refused": "refused, with the reason",
+    "none": "unknown: no evidence yet",
+}
+FEATURE_WORDS = {"tests": "by tests of every run", "hand": "by hand, once", "unknown": "unknown"}
+
+
+def calls() -> list[dict[str, Any]]:
+    return list(json.loads(EVIDENCE.read_text(encoding="utf-8")))
+
+
+def features() -> list[dict[str, Any]]:
+    """Each with `feature`, `tests` (paths whose tests prove it), `hand` (what was seen by hand), `unknown` (what was not)."""
+    return list(json.loads(FEATURES.read_text(encoding="utf-8")))
+
+
+def page() -> str:
+    told = calls()
+    counts = [(words, str(sum(one["evidence"] == name for one in told))) for name, words in WORDS.items()]
+    rows = [(str(number), one["method"], code(one["path"]), WORDS[one["evidence"]] + (f": {one['reason']}" if one.get("reason") else "")) for number, one in enumerate(told, 1)]
+    lines = heading(
+        "What is proven",
+        "Of each feature and of each of UForge's calls: how it was seen to work. The calls are from the journal of a run of the tests, in which the "
+        "real hammr 3.8.13 is one of the clients; `make test` fails when a call has lost its evidence.",
+    )
+    return "\n".join([*lines, "## Features", "", *table(("feature", "proven by tests of every run", "seen by hand", "unknown"), map(feature, features())),
+                      "## Calls", "", *table(("evidence", "calls"), counts), *table(("#", "method", "path", "evidence"), rows)])
+
+
+def feature(one: dict[str, Any]) -> tuple[str, str, str, str]:
+    return one["feature"], ", ".join(code(path) for path in one.get("tests", ())) or "no", one.get("hand", ""), one.get("unknown", "")
+
+
+def undocumented() -> Iterator[str]:
+    yield from (f"{one['feature']}: {path} is no test" for one in features() for path in one.get("tests", ()) if not (ROOT / path).exists())
+    yield from (f"{one['feature']}: nothing proves it, and it is not told as unknown" for one in features() if not any(one.get(key) for key in ("tests", "hand", "unknown")))
+    yield from (f"{one['method']} {one['path']}: '{one['evidence']}' has no words" for one in calls() if one["evidence"] not in WORDS)
