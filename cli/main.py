@@ -25,6 +25,7 @@ from cli.commands import (
     migration,
     reset,
     scan,
+    seed,
     serve,
     snapshot,
     spec,
@@ -74,6 +75,7 @@ app.add_typer(lab.app, name="lab")
 app.add_typer(fault.app, name="fault")
 app.add_typer(journal.app, name="journal")
 app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(seed.app, name="seed")
 app.command()(doctor.doctor)
 app.command()(clean.clean)
 

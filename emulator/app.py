@@ -56,6 +56,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if here.nearby is not None:
         here.nearby.attach()
     here.capabilities.begin()
+    if here.seed:
+        from emulator.control.seeds.wanted import Seeds
+
+        here.seeding.begin(here.seed, *Seeds(here.folders.seeds).get(here.seed))
     try:
         yield
     finally:
@@ -107,6 +111,7 @@ def routers() -> list[tuple[str, Any]]:
     from emulator.control import routes as control
     from emulator.control import users as user_control
     from emulator.control.journal import routes as journal
+    from emulator.control.seeds import routes as seeds
     from emulator.control.snapshots import routes as snapshots
     from emulator.resources.accounts import routes as accounts
     from emulator.resources.agents import binaries
@@ -132,5 +137,5 @@ def routers() -> list[tuple[str, Any]]:
 
     uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images)
     more = (appliances, archives, appliance_builds, bundles, publications, deployments, migrations)
-    ours = (control, fault_routes, journal, snapshots, user_control, jobs, targets)
+    ours = (control, fault_routes, journal, snapshots, seeds, user_control, jobs, targets)
     return [*(("/api", one) for one in (*uforge, *more)), ("", binaries), *(("/_forgelet", one) for one in ours)]

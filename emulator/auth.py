@@ -61,6 +61,11 @@ class Authenticator:
         self._seeding = threading.Thread(target=seed, args=(self._database, login, password), name="seed", daemon=True)
         self._seeding.start()
 
+    def wait(self) -> None:
+        """Until the first user is there."""
+        if self._seeding is not None:
+            self._seeding.join()
+
     def user(self, header: str | None) -> User:
         """Raises `Unauthorized`, `Forbidden`; takes as long for a login that does not exist as for a wrong password."""
         login, password = _credentials(header)

@@ -14,6 +14,7 @@ uploads/               archives that wait for their import
 images/ID/             one image: image.json, disks, verifications/JOB.json
 cloud/                 the local cloud: images/UUID/, instances/UUID/
 fetched/               images on their way back from a cloud
+seeds/NAME.json        a seed: what shall be there (`emulator/control/seeds/`)
 snapshots/NAME/        the whole lab as it was (`emulator/control/snapshots/`); outlive resets
 trash/                 what a reset set aside, until it is given back
 jobs/ID/               log, outcome.json, work/ (only while the job runs)
@@ -57,6 +58,10 @@ class Folders:
     @property
     def cache(self) -> Path:
         return self.data / "cache"
+
+    @property
+    def seeds(self) -> Path:
+        return self.data / "seeds"
 
     @property
     def snapshots(self) -> Path:

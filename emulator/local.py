@@ -21,8 +21,8 @@ def load(**overrides: Any) -> Settings:
     return load(**overrides)
 
 
-def serve(say: Callable[[str], None], *, host: str | None = None, port: int | None = None, data: Path | None = None, tls: bool | None = None) -> None:
-    """Serve in this process until told to end. Raises `UserError` when the data folder or the port is taken."""
+def serve(say: Callable[[str], None], *, host: str | None = None, port: int | None = None, data: Path | None = None, tls: bool | None = None, seed: str = "") -> None:
+    """Serve in this process until told to end. Raises as `emulator.serve.serve`."""
     # Start-up makes many objects and no garbage: collecting meanwhile costs a fifth of it. Serving turns it on again.
     gc.disable()
     # pydantic would look through every installed distribution for plugins; there are none of ours.
@@ -30,7 +30,7 @@ def serve(say: Callable[[str], None], *, host: str | None = None, port: int | No
     try:
         from emulator.serve import serve
 
-        serve(load(host=host, port=port, data=data, tls=tls), say)
+        serve(load(host=host, port=port, data=data, tls=tls), say, seed)
     finally:
         gc.enable()
 

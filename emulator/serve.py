@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -52,21 +53,38 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises `UserError` when the data folder or the port is taken."""
+def serve(settings: Settings, say: Callable[[str], None], seed: str = "") -> None:
+    """Serve until SIGTERM or SIGINT; `seed` is a file, or the name of a seed that the service knows. Raises `UserError` when the data folder
+    or the port is taken, `NotFound` or `UserError` for the seed."""
     folders = Folders(settings.data.absolute())
     folders.make()
     with held(folders), listen(settings.host, settings.port) as sock:
-        _run(settings, sock, say)
+        _run(settings, sock, say, _kept(folders, seed))
 
 
-def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None]) -> None:
+def _kept(folders: Folders, seed: str) -> str:
+    """The name of the seed, which is known to the service from now on and has no mistakes."""
+    if not seed:
+        return ""
+    from emulator.control.seeds.wanted import Seeds
+
+    file = Path(seed)
+    known = Seeds(folders.seeds)
+    if not file.is_file():
+        known.get(seed)
+        return seed
+    known.put(file.stem, file.read_text(encoding="utf-8"), file.parent.absolute())
+    return file.stem
+
+
+def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None], seed: str) -> None:
     import uvicorn
 
     from emulator.app import make_app, make_service
 
     here = make_service(settings)
     here.nearby = Nearby()
+    here.seed = seed
     app = _reaching(make_app(here))
     gc.freeze()
     gc.enable()

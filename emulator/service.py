@@ -15,6 +15,7 @@ from emulator.control.journal.book import Book
 from emulator.control.journal.events import Journal
 from emulator.control.journal.recorder import ASKING
 from emulator.control.reaping import Reaping
+from emulator.control.seeds.seeding import Seeding
 from emulator.errors import Forbidden
 from emulator.folders import Folders
 from emulator.jobs.ledger import Ledger
@@ -49,6 +50,9 @@ class Service:
     reaping: Reaping = field(init=False)
     interferences: Interferences = field(init=False)
     journal: Journal = field(init=False)
+    seeding: Seeding = field(init=False)
+    seed: str = ""
+    """Name of the seed to be sown at the start."""
     conductor: Conductor = field(init=False)
     nearby: Nearby | None = None
     """Makes the containers of this machine find the service; None where it does not listen (tests)."""
@@ -57,6 +61,7 @@ class Service:
         self.reaping = Reaping(self.folders)
         self.interferences = Interferences(self.database)
         self.journal = Journal(Book(self.folders.journal), self.database)
+        self.seeding = Seeding(self)
         self.conductor = Conductor(self)
 
 

@@ -13,5 +13,7 @@ router = APIRouter()
 
 @router.get("/health")
 def health(here: TheService) -> Response:
-    """Ready, which version, and what this machine can do. No login needed."""
-    return ours("health", {"ready": not here.stopping.is_set(), "version": version(), "capabilities": here.capabilities.all()})
+    """Ready (with everything that a seed asks for), which version, and what this machine can do. No login needed."""
+    seed = here.seeding.told()
+    told = {"ready": here.seeding.ready and not here.stopping.is_set(), "version": version(), "capabilities": here.capabilities.all()}
+    return ours("health", told if seed is None else {**told, "seed": {key: seed[key] for key in ("name", "state", "step", "error")}})

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Query, Response
 
 from emulator.control.reset import reset as empty
 from emulator.control.rotation import rotate
+from emulator.control.seeds.wanted import Seeds
 from emulator.errors import Forbidden
 from emulator.resources.users import service as users
 from emulator.service import TheAdmin, TheService, TheUser
 from emulator.wire.answer import ours
+from scanner.errors import UserError
 
 router = APIRouter()
 
@@ -23,8 +25,10 @@ def capabilities(here: TheService) -> Response:
 
 
 @router.post("/reset")
-def reset(here: TheService, asking: TheUser, cache: bool = False, user: str | None = None) -> Response:
+def reset(here: TheService, asking: TheUser, cache: bool = False, user: str | None = None, seed: str = "") -> Response:
     """Empty everything, or what one user has; users stay, and the build cache unless `cache` is set. Answers what went.
+
+    With `seed` everything that the seed of that name asks for is there when this answers.
 
     Without `user` for an administrator only; every user may empty what is his.
     """
@@ -32,9 +36,16 @@ def reset(here: TheService, asking: TheUser, cache: bool = False, user: str | No
         raise Forbidden("only an administrator may empty the whole service", hint=f"forgelet reset --of {asking.login} empties what is yours")
     if user not in (None, asking.login) and not asking.admin:
         raise Forbidden(f"what belongs to '{user}' is not yours", hint=f"forgelet reset --of {asking.login}")
+    if seed and user is not None:
+        raise UserError("a seed is for the whole service, not for one user", hint="leave `user` or `seed` away")
     with here.database.read() as session:
         whose = users.find(session, user) if user is not None else None
-    return ours("reset", {"removed": empty(here, user=whose, cache=cache)})
+    wanted = Seeds(here.folders.seeds).get(seed) if seed else None
+    removed = empty(here, user=whose, cache=cache)
+    if wanted is None:
+        return ours("reset", {"removed": removed})
+    here.seeding.begin(seed, *wanted)
+    return ours("reset", {"removed": removed, "seed": here.seeding.wait()})
 
 
 @router.get("/reset")

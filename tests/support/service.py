@@ -35,9 +35,9 @@ class Service:
 
     until = staticmethod(until)
 
-    def __init__(self, data: Path, *, command: Sequence[str] = FORGELET, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, data: Path, *options: str, command: Sequence[str] = FORGELET, env: Mapping[str, str] | None = None) -> None:
         self.data = data
-        argv = [*command, "serve", "--port", "0", "--data", str(data)]
+        argv = [*command, "serve", "--port", "0", "--data", str(data), *options]
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, start_new_session=True)
         assert self.process.stdout
         said = re.search(r"(http://\S+)/api", self.process.stdout.readline())
