@@ -36,7 +36,7 @@ def client(context: typer.Context) -> Client:
 
     asked = context.obj if isinstance(context.obj, Connection) else Connection()
     settings = local.load(url=asked.url, user=asked.user, password=asked.password, insecure=asked.insecure, ca=asked.ca)
-    made = Client(settings.url, settings.user, settings.password, insecure=settings.insecure, ca=settings.ca)
+    made = Client(settings.url, settings.user, settings.password, insecure=settings.insecure, ca=settings.ca, token=settings.token)
     context.call_on_close(made.close)
     return made
 

@@ -15,8 +15,10 @@ from cli.commands import (
     cache,
     catalogue,
     clean,
+    clock,
     deploy,
     doctor,
+    environment,
     fault,
     image,
     job,
@@ -36,7 +38,7 @@ from cli.commands.run import spread
 from cli.context import Connection, Left
 from cli.errors import FAILED, INTERRUPTED, USER
 
-app = typer.Typer(help="Forgelet: a whole UForge on one machine.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(help="Forgelet: a whole UForge on one machine.", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 CONNECTION = ("--url", "--user", "--password", "--ca")
 
 
@@ -76,8 +78,11 @@ app.add_typer(fault.app, name="fault")
 app.add_typer(journal.app, name="journal")
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(seed.app, name="seed")
+app.add_typer(clock.app, name="clock")
 app.command()(doctor.doctor)
 app.command()(clean.clean)
+app.command("env")(environment.env)
+app.command()(environment.status)
 
 
 def hoist(argv: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from emulator.auth import Authenticator
 from emulator.control import health
+from emulator.control.guard import Guard
 from emulator.control.interference import Interference
 from emulator.control.journal.recorder import Recorder
 from emulator.deferred import Deferred
@@ -25,6 +26,7 @@ from emulator.storage.schema import prepare
 from emulator.storage.vault import Vault
 from emulator.wire import faults
 from emulator.wire.negotiation import Tidy
+from scanner.host import chance, clock
 
 if TYPE_CHECKING:
     from emulator.control.operations import Operations
@@ -37,6 +39,8 @@ def make_service(settings: Settings) -> Service:
     """The parts of a service on `settings.data`, with the database ready and the first user on his way."""
     folders = Folders(settings.data.absolute())
     folders.make()
+    clock.follow(folders.clock)
+    chance.follow(folders.ids)
     database = Database(folders.database)
     prepare(database)
     vault = Vault(folders.secrets_key)
@@ -78,6 +82,7 @@ def make_app(service: Service) -> FastAPI:
     faults.install(app)
     app.add_middleware(Tidy)
     app.add_middleware(Interference, known=service.interferences, database=service.database, operations=operations)
+    app.add_middleware(Guard, token=service.settings.token)
     app.add_middleware(Recorder, book=service.journal.book, operations=operations, stamp=stamp.now)
     if service.settings.journal is not None:
         from emulator.control.answers import Answers
@@ -107,7 +112,7 @@ def operations() -> Operations:
 
 def routers() -> list[tuple[str, Any]]:
     """The modules with routes, each with the prefix of its paths."""
-    from emulator.control import fault_routes
+    from emulator.control import about, determinism, fault_routes
     from emulator.control import routes as control
     from emulator.control import users as user_control
     from emulator.control.journal import routes as journal
@@ -137,5 +142,5 @@ def routers() -> list[tuple[str, Any]]:
 
     uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images)
     more = (appliances, archives, appliance_builds, bundles, publications, deployments, migrations)
-    ours = (control, fault_routes, journal, snapshots, seeds, user_control, jobs, targets)
+    ours = (control, fault_routes, journal, snapshots, seeds, determinism, about, user_control, jobs, targets)
     return [*(("/api", one) for one in (*uforge, *more)), ("", binaries), *(("/_forgelet", one) for one in ours)]

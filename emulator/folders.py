@@ -14,6 +14,7 @@ uploads/               archives that wait for their import
 images/ID/             one image: image.json, disks, verifications/JOB.json
 cloud/                 the local cloud: images/UUID/, instances/UUID/
 fetched/               images on their way back from a cloud
+clock.json, ids.json   how time is set and numbers are seeded, where they are
 seeds/NAME.json        a seed: what shall be there (`emulator/control/seeds/`)
 snapshots/NAME/        the whole lab as it was (`emulator/control/snapshots/`); outlive resets
 trash/                 what a reset set aside, until it is given back
@@ -58,6 +59,14 @@ class Folders:
     @property
     def cache(self) -> Path:
         return self.data / "cache"
+
+    @property
+    def clock(self) -> Path:
+        return self.data / "clock.json"
+
+    @property
+    def ids(self) -> Path:
+        return self.data / "ids.json"
 
     @property
     def seeds(self) -> Path:

@@ -134,3 +134,9 @@ def _has_builders(text: str) -> bool:
     import yaml
 
     return bool((yaml.safe_load(text) or {}).get("builders"))
+
+
+def docker_host() -> str:
+    """Where this machine's Docker engine listens, as its own clients are told; empty when there is no engine."""
+    where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    return where if not where.startswith("unix://") or Path(where.removeprefix("unix://")).exists() else ""

@@ -51,7 +51,7 @@ class Nearby:
         if self._loop is None or not port:
             return 0
         with self._lock:
-            self._until = clock.monotonic() + STAY
+            self._until = clock.elapsed() + STAY
             try:
                 found = namespaces()
             except Exception as error:
@@ -73,7 +73,7 @@ class Nearby:
         self._servers.clear()
 
     def _leave(self) -> None:
-        if clock.monotonic() >= self._until:
+        if clock.elapsed() >= self._until:
             self.close()
 
     def _listen(self, inode: int, pid: int, port: int) -> None:

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     """The first user of the service, and the one that the client logs in as."""
     password: str = "forgelet"
     """Password of the first user, and of the client's login."""
+    token: str = ""
+    """What opens the control plane (`/_forgelet`) to other machines than this; empty: it is for this machine only."""
     agent_wait: float = Field(default=60, gt=0)
     """Seconds after the download of hammr's agent within which it must have reported."""
     agent_silence: float = Field(default=120, gt=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from builders.clouds.base import Offer
 from scanner.errors import NotFound
+from scanner.host import chance
 from scanner.progress import Progress
 
 PIECE = 4 << 20
@@ -66,7 +66,7 @@ class Catalogue:
 
     def add(self, offer: Offer, tenant: str, progress: Progress) -> Kept:
         """Keep the image. Raises `Cancelled`, `ValueError` when the file is not what the offer says."""
-        image_id = str(uuid.uuid4())
+        image_id = str(chance.identifier())
         partial = self.folder / f".{image_id}"
         partial.mkdir(parents=True, mode=0o700)
         try:

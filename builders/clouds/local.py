@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from builders.errors import BootFailed, CloudRefused
 from builders.image import driver
 from builders.machine import Virtual, domain_xml, free_port
 from scanner.errors import NotFound, Unreachable
+from scanner.host import chance
 from scanner.host.engines import libvirt_connection
 from scanner.host.run import run
 from scanner.progress import Progress
@@ -192,7 +192,7 @@ class LocalCloud:
         for port in dict.fromkeys([SSH, *request.ports]):
             ports[port] = _port(taken)
             taken.add(ports[port])
-        number = uuid.uuid4()
+        number = chance.identifier()
         kept = Machine(
             id=str(number),
             tenant=self.tenant,

@@ -21,6 +21,7 @@ from emulator.resources.jobs.tables import Job
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.users.tables import ApiKey, Quota, User
 from emulator.service import Service
+from scanner.host import chance, clock
 
 STAY = frozenset({str(User.__tablename__), str(ApiKey.__tablename__), str(Quota.__tablename__)})
 """Tables that a reset leaves as they are."""
@@ -42,6 +43,8 @@ def reset(here: Service, *, user: User | None = None, cache: bool = False) -> di
         if user is None:
             # Events of jobs are counted from the beginning again; nobody reads them before this is over.
             here.journal.book.mark = 0
+            clock.put(None)
+            chance.seed(None)
     here.interferences.changed()
     here.reaping.wake()
     return counts

@@ -25,6 +25,7 @@ from emulator.jobs.work import carry_out
 from emulator.storage import tables  # noqa: F401  (foreign keys need every table known)
 from emulator.storage.engine import Database
 from scanner.errors import Cancelled
+from scanner.host import chance, clock
 
 GRACE = 5.0
 """Seconds that the group gets to end by itself when the service is gone."""
@@ -104,6 +105,8 @@ def entrusted() -> str:
 def perform(job_id: int, data: Path) -> Outcome | None:
     """Carry the job out; None when the service went away meanwhile (the next one will say so)."""
     folders = Folders(data)
+    clock.follow(folders.clock)
+    chance.follow(folders.ids)
     secret = entrusted()
     stop, lifeline = Stop(), Lifeline()
     database = Database(folders.database)

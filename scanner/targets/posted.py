@@ -66,7 +66,7 @@ class _Answer(io.RawIOBase):
         self._packed = b""
         self._unpack: Any = None
         self._ended = False
-        self._heard = (exchange.heard(), clock.monotonic())
+        self._heard = (exchange.heard(), clock.elapsed())
 
     def readable(self) -> bool:
         return True
@@ -120,8 +120,8 @@ class _Answer(io.RawIOBase):
         heard, since = self._heard
         now = self._exchange.heard()
         if now != heard:
-            self._heard = (now, clock.monotonic())
-        elif clock.monotonic() - since > self._silence:
+            self._heard = (now, clock.elapsed())
+        elif clock.elapsed() - since > self._silence:
             name = self._label.removeprefix(PREFIX)
             raise Unreachable(f"the agent on {name} has not been heard for {self._silence:g} seconds", hint="see that the machine is up, then run hammr scan run again")
         clock.sleep(PAUSE)

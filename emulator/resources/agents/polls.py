@@ -23,7 +23,7 @@ class Polls:
     def again(self, key: Key) -> bool:
         """Whether this is one of a row of listings; it is remembered."""
         with self._lock:
-            now = clock.monotonic()
+            now = clock.elapsed()
             last = self._last.pop(key, None)
             self._last[key] = now
             if len(self._last) > LONGEST_MEMORY:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
 from scanner.errors import ForgeletError, NotFound, UserError
+from scanner.host import chance
 
 if TYPE_CHECKING:
     from builders.clouds.base import Cloud, Instance, Request, Resources
@@ -77,7 +77,7 @@ def begin(here: Service, user: User, found: publications.Found, request: Request
         made = Deployment(
             user_id=user.id,
             publication_id=publication.id,
-            application=uuid.uuid4().hex[:12],
+            application=chance.identifier().hex[:12],
             name=request.name,
             asked=dataclasses.asdict(request),
             job_id=job.id or 0,

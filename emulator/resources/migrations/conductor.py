@@ -154,8 +154,8 @@ class _StageFailed(ForgeletError):
 def _scan(here: Service, user: User, migration: Migration) -> tuple[int, int]:
     """Wait for the scan that hammr's agent begins under the migration's name. Raises `NeverReported`."""
     assert Wanted.model_validate(migration.wanted).target == AGENT
-    deadline = clock.monotonic() + 2 * here.settings.agent_wait
-    while clock.monotonic() < deadline:
+    deadline = clock.elapsed() + 2 * here.settings.agent_wait
+    while clock.elapsed() < deadline:
         here.conductor._get(migration.id or 0, migration.token)
         with here.database.read() as session:
             found = _reported(session, user, migration)
