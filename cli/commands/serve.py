@@ -16,7 +16,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (8090).")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder that holds everything.")] = None,
     tls: Annotated[bool | None, typer.Option("--tls", help="Serve https, with a certificate that the service signs itself: tls/certificate.pem in the data folder.")] = None,
-    seed: Annotated[str, typer.Option(help="What shall be there: a YAML file, or the name of a seed that the service knows (docs/control-plane.md).")] = "",
+    seed: Annotated[str, typer.Option(help="What shall be there: a YAML file, or the name of a seed that the service knows (docs/how-to/control-plane.md).")] = "",
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM."""
     local.serve(say, host=host, port=port, data=data, tls=tls, seed=seed)

@@ -46,6 +46,7 @@ class IdsRequest(BaseModel):
 
 @router.get("/clock")
 def show(_asking: TheAdmin) -> Response:
+    """What time it is for the service, and for the machine."""
     return ours("clock", _told())
 
 
@@ -84,6 +85,7 @@ def _told() -> dict[str, Any]:
 
 @router.get("/ids")
 def ids(_asking: TheAdmin) -> Response:
+    """The seed of the numbers that are drawn, and how many were."""
     return ours("ids", _drawn())
 
 
@@ -96,6 +98,7 @@ def seed_ids(asked: IdsRequest, _asking: TheAdmin) -> Response:
 
 @router.delete("/ids")
 def random_ids(_asking: TheAdmin) -> Response:
+    """Draw at random again."""
     chance.seed(None)
     return nothing()
 

@@ -25,11 +25,13 @@ class SeedRequest(BaseModel):
 
 @router.get("")
 def index(here: TheService, _asking: TheAdmin) -> Response:
+    """The seeds that the service knows, by name."""
     return our_collection("seeds", "seed", [{"name": name} for name in Seeds(here.folders.seeds).names()])
 
 
 @router.get("/{name}")
 def show(name: str, here: TheService, _asking: TheAdmin) -> Response:
+    """A seed as it was given, and where its paths begin."""
     return ours("seed", {"name": name, **Seeds(here.folders.seeds).told(name)})
 
 
@@ -43,6 +45,7 @@ def put(name: str, asked: SeedRequest, here: TheService, _asking: TheAdmin) -> R
 
 @router.delete("/{name}")
 def delete(name: str, here: TheService, _asking: TheAdmin) -> Response:
+    """Forget a seed; what it made stays."""
     Seeds(here.folders.seeds).delete(name)
     return nothing()
 

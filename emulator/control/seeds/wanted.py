@@ -100,7 +100,7 @@ def parse(text: str, base: Path, name: str) -> Seed:
         seed = Seed.model_validate({} if told is None else told)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc'])) or 'seed'}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
-        raise UserError(f"seed '{name}' is wrong", problems=problems, hint="docs/control-plane.md, Seeds") from error
+        raise UserError(f"seed '{name}' is wrong", problems=problems, hint="docs/how-to/control-plane.md, Seeds") from error
     problems = list(_missing(seed, base))
     if problems:
         raise UserError(f"seed '{name}' is wrong", problems=problems, hint=f"paths begin at {base}")

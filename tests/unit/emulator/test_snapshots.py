@@ -23,7 +23,7 @@ from emulator.settings import Settings
 SNAPSHOTS = "/_forgelet/snapshots"
 SCANS = "/api/users/root/scannedinstances"
 ACCOUNT = {"targetPlatform": {"name": "openstack"}, "keystoneUrl": "http://127.0.0.1:1", "keystoneVersion": "v3", "glanceUrl": "http://127.0.0.1:1", "login": "x", "password": "y"}
-NO_READS = ("/_forgelet/health", "/_forgelet/journal", "/_forgelet/snapshots", "/_forgelet/reset", "/_forgelet/capabilities", "/_forgelet/targets", "/_forgelet/cache", "/resources", "/_forgelet/faults/points")
+NO_READS = ("/_forgelet/health", "/_forgelet/journal", "/_forgelet/snapshots", "/_forgelet/reset", "/_forgelet/capabilities", "/_forgelet/targets", "/_forgelet/cache", "/resources", "/_forgelet/faults/points", "/_forgelet/clock")
 """What tells of the machine, of the journal and of snapshots themselves, or what makes something."""
 
 
