@@ -22,6 +22,10 @@ from support.bench import EXAMPLE, Bench
 from support.service import until
 
 from builders import canonical
+from builders.archive import Archive, PackageId, pool_name
+from builders.dib import BaseRequest, build_base
+from builders.errors import BuildFailed
+from scanner.host.sweep import give_back
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
 
@@ -192,6 +196,11 @@ def test_marks_holds_pins_sources_and_what_dpkg_was_told_are_the_sources(bench: 
         "device": "stat -c '%F %t %T %a %u %g' /srv/ledger/clock",
         "timezone": "readlink /etc/localtime; cat /etc/timezone",
         "keyboard": "cat /etc/default/keyboard",
+        "locale": "cat /etc/default/locale",
+        "masked": "readlink /etc/systemd/system/apt-daily.timer",
+        "kernel": "cat /etc/sysctl.d/60-press.conf",
+        "cron": "cat /etc/cron.d/ledger /etc/crontab; cd /var/spool/cron/crontabs && stat -c '%n %a %u %g %Y' mira && cat mira",
+        "people": "getent shadow mira; id mira; getent passwd ledger",
     }
     with opened(bench.data / "images" / str(image) / "image.qcow2", tmp_path) as root:
         for what, command in asked.items():
@@ -257,6 +266,42 @@ def test_with_the_network_cut_off_the_same_build_works_and_gives_the_same_tree(b
     assert len(trees[0]) > 10000
     assert sorted(set(trees[0]) ^ set(trees[1])) == []
     assert trees[0] == trees[1]
+
+
+def test_a_package_whose_script_fails_is_named_with_its_script_and_leaves_nothing(bench: Bench, image: int, tmp_path: Path) -> None:
+    archive = Archive("bookworm", "amd64", bench.data / "cache", offline=True)
+    before = machine_state(bench.data)
+    with pytest.raises(BuildFailed, match=r"error processing package broken.*post-installation script.*exit status 3") as failed:
+        build_base(request_with_a_broken_package(archive, tmp_path), tmp_path, tmp_path / "work", lambda line: None)
+    assert failed.value.hint
+    give_back(tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+    assert machine_state(bench.data) == before
+
+
+def request_with_a_broken_package(archive: Archive, folder: Path) -> BaseRequest:
+    """What every Debian has, and a package whose script fails; dpkg-deb makes it."""
+    (folder / "tree/DEBIAN").mkdir(parents=True)
+    fields = {"Package": "broken", "Version": "1", "Architecture": "all", "Maintainer": "a <a@b>", "Description": "x"}
+    (folder / "tree/DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
+    script = folder / "tree/DEBIAN/postinst"
+    script.write_text("#!/bin/sh\nexit 3\n")
+    script.chmod(0o755)
+    deb = folder / "broken.deb"
+    subprocess.run(["dpkg-deb", "--build", str(folder / "tree"), str(deb)], capture_output=True, check=True)
+    broken, known = PackageId("broken", "all", "1"), archive.resolve([], archive.standard("required"))
+    entry = {**fields, "Size": str(deb.stat().st_size), "SHA256": hashlib.sha256(deb.read_bytes()).hexdigest()}
+    return BaseRequest(
+        codename=archive.codename,
+        arch=archive.arch,
+        packages=[*known, broken],
+        stanzas={**archive.stanzas(known), broken: entry},
+        debs={**{one: archive.pool / pool_name(one) for one in known}, broken: deb},
+        accounts=dict.fromkeys(("passwd", "group", "shadow", "gshadow"), ""),
+        disk_size=1000,
+        filesystem="0b0b0b0b-0000-4000-8000-00000000000b",
+        disk_id="0x1234abcd",
+    )
 
 
 def test_a_copy_that_was_tampered_with_is_found_out(bench: Bench, image: int, live_system: str, tmp_path: Path) -> None:

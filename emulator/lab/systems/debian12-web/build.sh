@@ -49,6 +49,14 @@ chmod 2775 "$root/srv/ledger/2025"
 # The app is enabled as an administrator does it; the packages enabled theirs.
 ln -s /etc/systemd/system/ledger.service "$root/etc/systemd/system/multi-user.target.wants/ledger.service"
 
+# What an administrator turned off and set: a timer that is masked, a locale, a kernel parameter, a person's own cron table.
+ln -s /dev/null "$root/etc/systemd/system/apt-daily.timer"
+echo LANG=C.UTF-8 > "$root/etc/default/locale"
+printf 'vm.swappiness = 10\n' > "$root/etc/sysctl.d/60-press.conf"
+printf '5 4 * * 1 echo weekly >> $HOME/week\n' > "$root/var/spool/cron/crontabs/mira"
+inside chown mira:crontab /var/spool/cron/crontabs/mira
+chmod 0600 "$root/var/spool/cron/crontabs/mira"
+
 # Changed conffiles, and a changed file that is no conffile.
 sed -i 's/# server_tokens off;/server_tokens off;/' "$root/etc/nginx/nginx.conf"
 sed -i 's|^\tserver_name _;|\tserver_name _;\n\n\tlocation /ledger/ {\n\t\tproxy_pass http://127.0.0.1:8081/;\n\t}|' \
