@@ -13,6 +13,7 @@ from typing import Any
 
 from builders.archive import Archive, PackageId, pool_name, write_status
 from builders.cache import limit, prune, touch
+from builders.capture import bare
 from builders.dib import ELEMENTS, BaseRequest, build_base, link
 from builders.epoch import source_date
 from builders.errors import BuildFailed, NotCached
@@ -187,7 +188,7 @@ def _repacked(packages: list[PackageId], scan: Path, work: Path, *, merged_usr: 
             for _ in unpack(scan / name, tree):
                 pass
     _folders(tree, scan)
-    return repack(packages, tree, debs, merged_usr=merged_usr)
+    return repack(packages, tree, debs, merged_usr=merged_usr, bare=bare(Report(scan)))
 
 
 def _folders(tree: Path, scan: Path) -> None:

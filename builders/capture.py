@@ -44,6 +44,19 @@ def foreign(head: ScanReport, cache: Path) -> set[PackageId]:
     return {identity(package) for package in installed(head)} - archive.offers()
 
 
+def bare(report: Report) -> frozenset[str]:
+    """Names of packages that dpkg has a record of and no list of files: to dpkg they have none, and there is nothing to capture of them."""
+    return _bare(report.folder, (report.folder / "head.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _bare(scan: Path, made: int) -> frozenset[str]:
+    report = Report(scan)
+    lists = (entry.path.removeprefix(_INFO) for entry in report.files() if entry.path.startswith(_INFO) and entry.path.endswith(".list"))
+    listed = {name.removesuffix(".list").partition(":")[0] for name in lists}
+    return frozenset(one.name for one in installed(report.head) if one.manager == "dpkg" and one.name not in listed)
+
+
 def captured(scan: Path) -> frozenset[str]:
     """Names of the packages that the scan brought home whole: those whose file lists are in its archive."""
     archive = scan / FOREIGN

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from builders.additions import BOOTS, additions
 from builders.archive import PackageId, nearest
-from builders.capture import archive_of, captured, identity, installed
+from builders.capture import archive_of, bare, captured, identity, installed
 from builders.errors import BuildFailed
 from builders.image import Addition
 from builders.spec import BuilderSpec
 from scanner.errors import Unreachable, UserError
+from scanner.overlay import FOREIGN
 from scanner.report import Group, Package, Report, ScanReport, State, User
 
 _DIB_ARCHES = {"amd64": "x86_64"}
@@ -160,6 +161,8 @@ def _packages(report: Report, spec: BuilderSpec, cache: Path) -> list[PlannedPac
     """Each installed package with its verdict. Raises `BuildFailed` when the lists are out of reach."""
     head = report.head
     whole = captured(report.folder)
+    if (report.folder / FOREIGN).exists():
+        whole |= bare(report)
     if spec.strategy == "replicate":
         return [_planned(one, Verdict.REPACK if one.name in whole else Verdict.ABSENT) for one in installed(head)]
     archive = archive_of(head, cache, offline=spec.offline)

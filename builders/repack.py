@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 
 from builders.archive import PackageId, parse_stanzas, write_stanza
@@ -24,10 +24,11 @@ _NOT_CONTROL = frozenset({"list", "md5sums"})
 """Files of dpkg's info folder that dpkg writes itself; all others came out of the package."""
 
 
-def repack(packages: Iterable[PackageId], tree: Path, into: Path, *, merged_usr: bool = True) -> dict[PackageId, tuple[Path, dict[str, str]]]:
+def repack(packages: Iterable[PackageId], tree: Path, into: Path, *, merged_usr: bool = True, bare: Set[str] = frozenset()) -> dict[PackageId, tuple[Path, dict[str, str]]]:
     """A `.deb` for each package from `tree`, where the captured files and dpkg's records of them were unpacked.
 
-    `merged_usr`: whether files that packages list below /bin and its like are captured below /usr. Answers where each lies and its index entry. Must run where `tree` can be read with owners as they were (root).
+    `merged_usr`: whether files that packages list below /bin and its like are captured below /usr. `bare`: names of packages without a list of
+    files on the source, which become packages without files. Answers where each lies and its index entry. Must run where `tree` can be read with owners as they were (root).
     Raises `BuildFailed` when the capture lacks a package's records.
     """
     status = tree / "var/lib/dpkg/status"
@@ -36,17 +37,20 @@ def repack(packages: Iterable[PackageId], tree: Path, into: Path, *, merged_usr:
     records = {}
     for fields in parse_stanzas(status.read_bytes().decode(errors="surrogateescape")):
         records[PackageId(fields["Package"], fields.get("Architecture", ""), fields.get("Version", ""))] = fields
-    return {package: _pack(package, records, tree, into, merged_usr) for package in packages}
+    return {package: _pack(package, records, tree, into, merged_usr, package.name in bare) for package in packages}
 
 
-def _pack(package: PackageId, records: dict[PackageId, dict[str, str]], tree: Path, into: Path, merged_usr: bool) -> tuple[Path, dict[str, str]]:
+def _pack(package: PackageId, records: dict[PackageId, dict[str, str]], tree: Path, into: Path, merged_usr: bool, bare: bool) -> tuple[Path, dict[str, str]]:
     if not _NAME.fullmatch(package.name) or not _NAME.fullmatch(package.arch):
         raise HostileInput(f"'{package.name}:{package.arch}' is no name of a package", hint="scan again; if it stays, the target is not to be trusted")
     if package not in records:
         raise BuildFailed(f"the scan's capture has no record of {package.name} {package.version}", hint="scan again with --overlay")
     fields = {key: value for key, value in records[package].items() if key not in _STATUS_ONLY}
     staging = into / f"{package.name}.tree"
-    _stage(package, tree, staging, canonical if merged_usr else str)
+    if bare:
+        _empty(staging)
+    else:
+        _stage(package, tree, staging, canonical if merged_usr else str)
     control = staging / "DEBIAN"
     (control / "control").write_bytes(write_stanza(fields).rstrip("\n").encode(errors="surrogateescape") + b"\n")
     deb = into / f"{package.name}_{package.arch}.deb"
@@ -62,14 +66,18 @@ def _stage(package: PackageId, tree: Path, staging: Path, place: Callable[[str],
     stems = [stem for stem in (package.name, f"{package.name}:{package.arch}") if (info / f"{stem}.list").exists()]
     if not stems:
         raise BuildFailed(f"the scan's capture lacks the file list of {package.name}", hint="scan again with --overlay")
-    (staging / "DEBIAN").mkdir(parents=True)
-    staging.chmod(0o755)
-    (staging / "DEBIAN").chmod(0o755)
+    _empty(staging)
     for source in sorted(info.glob(f"{stems[0]}.*")):
         if source.suffix.lstrip(".") not in _NOT_CONTROL and source.name.rpartition(".")[0] == stems[0]:
             shutil.copy2(source, staging / "DEBIAN" / source.suffix.lstrip("."))
     lines = (info / f"{stems[0]}.list").read_bytes().decode(errors="surrogateescape").split("\n")
     _copy(tree, staging, [place(line) for line in lines if line not in ("", "/.")])
+
+
+def _empty(staging: Path) -> None:
+    (staging / "DEBIAN").mkdir(parents=True)
+    staging.chmod(0o755)
+    (staging / "DEBIAN").chmod(0o755)
 
 
 def _copy(tree: Path, staging: Path, paths: Iterable[str]) -> None:

@@ -118,6 +118,17 @@ def test_a_package_of_one_architecture_among_others_is_found_by_it(captured: Mac
     assert "./usr/lib/lib.so" in deb("-c", place)
 
 
+def test_a_package_without_a_list_of_files_on_the_source_has_its_record_and_no_files(captured: Machine, tmp_path: Path) -> None:
+    with captured.at("/var/lib/dpkg/status").open("a") as out:
+        out.write(f"\nPackage: bare\nStatus: install ok installed\nArchitecture: all\nVersion: 1.0\n{FIELDS}\n\n")
+    bare = PackageId("bare", "all", "1.0")
+    (tmp_path / "debs").mkdir()
+    place, fields = repack([bare], captured.root, tmp_path / "debs", bare={"bare"})[bare]
+    assert deb("-f", place, "Package", "Version") == "Package: bare\nVersion: 1.0\n"
+    assert [line.split()[-1] for line in deb("-c", place).splitlines()] == ["./"]
+    assert fields["Version"] == "1.0"
+
+
 @pytest.mark.parametrize(
     ("lost", "said"),
     [("/var/lib/dpkg/status", "lacks dpkg's status"), ("/var/lib/dpkg/info/tool.list", "lacks the file list of tool")],

@@ -225,6 +225,20 @@ def test_the_nearest_version_is_the_next_one_and_else_the_last_one(write_report:
 
 
 @pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(("captured", "verdict"), [(True, Verdict.REPACK), (False, Verdict.ABSENT)])
+def test_a_package_of_which_dpkg_has_a_record_and_no_list_of_files_is_packed_without_any(
+    write_report: WriteReport, tmp_path: Path, captured: bool, verdict: Verdict
+) -> None:
+    packages = [*PACKAGES, Package(name="bare", version="1", arch="all", manager="dpkg"), Package(name="older", version="2.1", arch="amd64", manager="dpkg")]
+    report = write_report([entry("/var/lib/dpkg/info/older:amd64.list", state="unmanaged")], packages=packages)
+    if captured:
+        # dpkg's status, where its record is, is in there.
+        (report.folder / "foreign.tar.zst").touch()
+    found = {p.name: p.verdict for p in make_plan(report, spec(2000, 1), tmp_path).packages}
+    assert (found["bare"], found["older"]) == (verdict, Verdict.ABSENT)
+
+
+@pytest.mark.usefixtures("offline")
 def test_replicating_takes_nothing_from_a_repository(write_report: WriteReport, tmp_path: Path) -> None:
     plan = make_plan(write_report(packages=PACKAGES), replace(spec(2000, 1), strategy="replicate"), tmp_path)
     assert {p.name: p.verdict for p in plan.packages} == {"nginx": Verdict.ABSENT, "local": Verdict.REPACK, "dbus": Verdict.ABSENT}
