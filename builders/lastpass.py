@@ -318,7 +318,7 @@ def _set_times(root: Path, report: Report, job: Job) -> None:
 
 def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report, job: Job) -> None:
     info = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if entry is None or entry.state in (State.MISSING, State.EXCLUDED):
+    if entry is None or entry.state == State.MISSING or (entry.state == State.EXCLUDED and not (entry.mode and entry.type == "directory")):
         moment = job.epoch * 10**9 if job.begun and info.st_mtime_ns >= job.begun else info.st_mtime_ns
     else:
         moment = entry.mtime if _has_its_time(report, entry, info) else info.st_mtime_ns
@@ -328,7 +328,7 @@ def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report,
 
 def _has_its_time(report: Report, entry: FileEntry, info: os.stat_result) -> bool:
     """Whether the path is the source's own thing: of a simple scan, folders were made anew with what lies in them."""
-    return KINDS[stat.S_IFMT(info.st_mode)] == entry.type and (report.head.overlay or entry.state == State.MANAGED)
+    return KINDS[stat.S_IFMT(info.st_mode)] == entry.type and (report.head.overlay or entry.state in (State.MANAGED, State.EXCLUDED))
 
 
 if __name__ == "__main__":

@@ -404,3 +404,21 @@ def test_a_folder_that_the_scan_left_out_is_there_and_empty(source: Machine, bas
     run_pass(report, base, "cloud")
     assert list(base.at("/srv/volume").iterdir()) == []
     assert stat.S_IMODE(base.at("/srv/volume").stat().st_mode) == 0o2750
+
+
+def test_times_of_the_build_are_of_one_moment_and_those_of_the_source_its_own_however_late(source: Machine, base: Machine, tmp_path: Path) -> None:
+    late = 4_000_000_000 * 10**9
+    for path in ("/tmp", "/srv/www"):
+        os.utime(source.at(path), ns=(late, late))
+    report = overlay_scan(source)
+    (tmp_path / "plan.json").write_text(plan_of(planned("nginx"), additions=["cloud"]).model_dump_json())
+    (tmp_path / "dpkg.log").write_text("")
+    os.utime(base.at("/usr/bin/cloud"), (1.2e9, 1.2e9))
+    apply(Job(str(base.root), str(report.folder), str(tmp_path / "plan.json"), str(tmp_path / "dpkg.log"), ["cloud"], begun=1_600_000_000 * 10**9, epoch=1_700_000_000))
+    assert base.at("/tmp").stat().st_mtime_ns == late, "left out, and the source's all the same"
+    assert base.at("/srv/www").stat().st_mtime_ns == late
+    assert base.at("/tmp/of-the-base").stat().st_mtime == 1.7e9, "below what the scan left out"
+    assert base.at("/boot/vmlinuz-6.1").stat().st_mtime == 1.7e9
+    assert base.at("/etc/machine-id").stat().st_mtime == 1.7e9
+    assert base.at("/usr/bin/cloud").stat().st_mtime == 1.2e9, "older than the build: the package's own"
+    assert deviating(base, report) == {}
