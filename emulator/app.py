@@ -16,6 +16,7 @@ from emulator.control.interference import Interference
 from emulator.control.journal.recorder import Recorder
 from emulator.deferred import Deferred
 from emulator.folders import Folders
+from emulator.jobs import clouds
 from emulator.jobs.embedded import EmbeddedQueue
 from emulator.jobs.ledger import Ledger
 from emulator.service import Service
@@ -57,6 +58,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     here.queue.start()
     here.reaping.wake()
     here.conductor.begin()
+    clouds.begin(here.database, here.folders)
     if here.nearby is not None:
         here.nearby.attach()
     here.capabilities.begin()

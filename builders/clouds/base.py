@@ -148,7 +148,8 @@ class Instance:
 
 
 Began = Callable[[str], None]
-"""Told the cloud's id of what is being made as soon as there is something to take away, so that a killed job can be undone."""
+"""Told the cloud's id of what is being made as soon as there is something to take away, and "" once it was taken away again: so what a killed
+job left, or what a cloud that went away kept, can be undone later."""
 
 
 class Cloud(Protocol):

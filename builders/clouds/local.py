@@ -31,6 +31,7 @@ from builders.clouds.base import (
     Standing,
 )
 from builders.clouds.catalogue import Catalogue, Kept
+from builders.clouds.room import room
 from builders.configdrive import Identity
 from builders.errors import BootFailed, CloudRefused
 from builders.image import driver
@@ -97,7 +98,8 @@ class LocalCloud:
         progress.stage("upload", f"Taking {offer.name} into the local catalogue")
         known = self.catalogue.same(offer, self.tenant)
         try:
-            kept = known or self.catalogue.add(offer, self.tenant, progress)
+            with room(self.catalogue.folder / "disk"):
+                kept = known or self.catalogue.add(offer, self.tenant, progress)
         except ValueError as error:
             raise CloudRefused(f"{offer.file.name}: {error}", hint="build the image again") from error
         began(kept.id)
@@ -105,8 +107,11 @@ class LocalCloud:
 
     def fetch(self, cloud_id: str, into: Path, progress: Progress) -> None:
         kept = self.catalogue.find(cloud_id, self.tenant)
-        shutil.copyfile(self.catalogue.disk(kept), into)
-        if hashlib.sha512(into.read_bytes()).hexdigest() != kept.sha512:
+        with room(into):
+            shutil.copyfile(self.catalogue.disk(kept), into)
+        with into.open("rb") as copied:
+            found = hashlib.file_digest(copied, "sha512").hexdigest()
+        if found != kept.sha512:
             into.unlink()
             raise CloudRefused(f"the local cloud's image {cloud_id} is not what was published", hint="publish it again")
 
@@ -141,6 +146,7 @@ class LocalCloud:
             self._start(folder, kept, flavor)
         except BaseException:
             self._remove(kept.id)
+            began("")
             raise
         return self.instance(kept.id)
 

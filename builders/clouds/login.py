@@ -61,6 +61,11 @@ class Login:
     def project_name(self) -> str:
         return str(self._access.project_name)
 
+    @property
+    def roles(self) -> list[str]:
+        """Names of the roles that the user has in the project."""
+        return sorted(map(str, self._access.role_names))
+
     def connection(self) -> Connection:
         """A new connection of the SDK, scoped to the project."""
         return Connection(session=self._new(), region_name=self.account.fields.get("region") or None)

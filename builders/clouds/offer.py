@@ -65,7 +65,7 @@ def _first_sector(path: Path, format: str) -> bytes:
 def _properties(image: Image, file: ImageFile, source: ScanReport | None) -> dict[str, str]:
     system = source.system if source else None
     found = {
-        "architecture": system.arch if system else "x86_64",
+        "architecture": (system.arch if system else "") or "x86_64",
         "os_type": "linux",
         "os_distro": system.distribution.lower() if system else "",
         "os_version": system.version if system else "",

@@ -33,6 +33,7 @@ from builders.clouds.base import (
     Standing,
 )
 from builders.clouds.login import Login
+from builders.clouds.room import room
 from builders.errors import CloudRefused
 from scanner.errors import ForgeletError, NotFound, Unreachable
 from scanner.host import clock
@@ -67,27 +68,50 @@ class OpenstackCloud:
         with told(self.account):
             abilities: dict[str, bool] = {}
             facts: dict[str, Any] = {}
-            for ability, service, ask in (("publish", "image", self._image_facts), ("provision", "compute", self._compute_facts)):
+            asks = {
+                "publish": ("image", self._publish_facts),
+                "publish to all": ("image", lambda: self._may_publish("public")),
+                "provision": ("compute", self._compute_facts),
+                "networks": ("network", self._network_facts),
+            }
+            for ability, (service, ask) in asks.items():
                 try:
                     facts |= ask()
                     abilities[ability] = True
                 except (errors.SDKException, auth_errors.ClientException) as error:
                     abilities[ability] = False
-                    facts[ability] = f"no {service} service: {words(error)}"
+                    refused = getattr(error, "status_code", None) or getattr(error, "http_status", None)
+                    facts[f"no {ability}"] = words(error) if refused else f"there is no {service} service: {words(error)}"
             if self._login.warning:
                 facts["warning"] = self._login.warning
             return Standing(self._login.user_name, self._login.project_name, abilities, facts)
 
-    def _image_facts(self) -> dict[str, Any]:
-        count = sum(1 for _ in self._cloud.image.images(owner=self._login.project_id, limit=100))
-        return {"images": count}
+    def _publish_facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = {"roles": ", ".join(self._login.roles)}
+        facts["images"] = sum(1 for _ in self._cloud.image.images(owner=self._login.project_id, limit=100))
+        with suppress(errors.SDKException, auth_errors.ClientException):
+            usage = self._json("GET", "/v2/info/usage")["usage"]
+            facts |= {f"quota {name}": f"{one['usage']} of {one['limit']}" for name, one in usage.items()}
+        return facts | self._may_publish("private")
+
+    def _may_publish(self, visibility: str) -> dict[str, Any]:
+        """Really begin an image, without any byte, and take it away at once: roles and policies are each cloud's own. Raises what refuses it."""
+        image_id = str(uuid.uuid4())
+        asked = {"id": image_id, "name": "forgelet account check", "visibility": visibility, "disk_format": "raw", "container_format": "bare"}
+        self._ask("POST", "/v2/images", json=asked)
+        self._ask("DELETE", f"/v2/images/{image_id}")
+        return {}
 
     def _compute_facts(self) -> dict[str, Any]:
         limits = self._cloud.compute.get_limits().absolute
-        facts = {"cores": f"{limits.total_cores_used} of {limits.total_cores}", "memory": f"{limits.total_ram_used} of {limits.total_ram} MiB"}
-        with suppress(errors.SDKException, auth_errors.ClientException):
-            facts["networks"] = ", ".join(network.name for network in self._cloud.network.networks())
-        return facts
+        return {
+            "instances": f"{limits.instances_used} of {limits.instances}",
+            "cores": f"{limits.total_cores_used} of {limits.total_cores}",
+            "memory": f"{limits.total_ram_used} of {limits.total_ram} MiB",
+        }
+
+    def _network_facts(self) -> dict[str, Any]:
+        return {"networks": ", ".join(network.name for network in self._cloud.network.networks()) or "none"}
 
     def publish(self, offer: Offer, progress: Progress, began: Began) -> Published:
         progress.stage("upload", f"Sending {offer.name}")
@@ -103,7 +127,8 @@ class OpenstackCloud:
                 self._ask("POST", "/v2/images", json={"id": image_id, **self._described(offer)})
                 return self._send(image_id, offer, progress)
             except BaseException:
-                self._discard(image_id)
+                if self._discard(image_id):
+                    began("")
                 raise
 
     def _same(self, offer: Offer) -> dict[str, Any] | None:
@@ -131,8 +156,12 @@ class OpenstackCloud:
         body = Body(offer.file, progress)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._ask("PUT", f"/v2/images/{image_id}/file", data=body, headers={"Content-Type": "application/octet-stream"})
+                self._ask("PUT", f"/v2/images/{image_id}/file", data=body, headers={"Content-Type": "application/octet-stream"}, timeout=ACTIVE)
                 break
+            except errors.HttpException as error:
+                if error.status_code not in GONE:
+                    raise
+                raise self._killed("gone") from error
             except auth_errors.ConnectFailure as error:
                 status = self._again(image_id)["status"]
                 if status not in ("queued", "saving", "active") or attempt == ATTEMPTS:
@@ -163,24 +192,36 @@ class OpenstackCloud:
     def _active(self, image_id: str, progress: Progress) -> dict[str, Any]:
         deadline = clock.monotonic() + ACTIVE
         while clock.monotonic() < deadline:
-            image = self._json("GET", f"/v2/images/{image_id}")
+            try:
+                image = self._json("GET", f"/v2/images/{image_id}")
+            except errors.NotFoundException as error:
+                raise self._killed("gone") from error
             if image["status"] == "active":
                 return image
             if image["status"] not in ("queued", "saving", "importing", "uploading"):
-                raise CloudRefused(f"{self.account.name} gave the image up while it was saved: it is {image['status']}", hint="publish it again, or ask the cloud's operator")
+                raise self._killed(image["status"])
             progress.update(92, f"Waiting for the image to be active: it is {image['status']}")
             clock.sleep(0.5)
         raise CloudRefused(f"the image was not active {ACTIVE:.0f} s after it was sent", hint="publish it again, or ask the cloud's operator")
 
-    def _discard(self, image_id: str) -> None:
-        """What was begun is taken away; whatever keeps it there is said by what went wrong before."""
+    def _killed(self, status: str) -> CloudRefused:
+        said = f"{self.account.name} gave the image up while it was saved: it is {status}"
+        return CloudRefused(said, hint="publish it again; if it happens again, ask the cloud's operator who takes images away")
+
+    def _discard(self, image_id: str) -> bool:
+        """What was begun is taken away; whether it is gone. Whatever keeps it there is said by what went wrong before."""
         self.__dict__.pop("_cloud", None)
-        with suppress(ForgeletError, errors.SDKException, auth_errors.ClientException):
+        try:
             self._ask("DELETE", f"/v2/images/{image_id}")
+        except errors.NotFoundException:
+            return True
+        except (ForgeletError, errors.SDKException, auth_errors.ClientException):
+            return False
+        return True
 
     def fetch(self, cloud_id: str, into: Path, progress: Progress) -> None:
         into.parent.mkdir(parents=True, exist_ok=True)
-        with told(self.account):
+        with told(self.account), room(into):
             image = self._json("GET", f"/v2/images/{cloud_id}")
             partial = into.with_name(f"{into.name}.partial")
             for attempt in range(1, ATTEMPTS + 1):
@@ -232,7 +273,8 @@ class OpenstackCloud:
             try:
                 return self._started(server.id, progress)
             except BaseException:
-                self._end(server.id)
+                if self._end(server.id):
+                    began("")
                 raise
 
     def _server(self, cloud_id: str, request: Request) -> dict[str, Any]:
@@ -301,9 +343,15 @@ class OpenstackCloud:
                     self._cloud.compute.get_server(instance_id)
                     clock.sleep(1)
 
-    def _end(self, server_id: str) -> None:
-        with suppress(ForgeletError, errors.SDKException, auth_errors.ClientException):
+    def _end(self, server_id: str) -> bool:
+        """Whether it is gone."""
+        try:
             self.terminate(server_id)
+        except NotFound:
+            return True
+        except (ForgeletError, errors.SDKException, auth_errors.ClientException):
+            return False
+        return True
 
     def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         told: dict[str, Any] = self._ask(method, path, **request).json()
@@ -349,8 +397,11 @@ REFUSALS: Mapping[int, tuple[str, str]] = {
     401: ("does not take the login", "forgelet account check NAME; forgelet account create with the right password"),
     403: ("does not allow it", "publicImage: 'no', or ask the cloud's operator for the right"),
     409: ("has something in the way", "the same again in a moment"),
-    413: ("has no room left for it", "delete images there, or ask the cloud's operator for a larger quota"),
+    413: ("has no room left for it", "ask the cloud's operator for storage"),
 }
+QUOTA = ("is full: its quota does not hold it", "delete images there, or ask the cloud's operator for a larger quota")
+GONE = (404, 410)
+"""What Glance answers when an image was taken away while it was sent."""
 
 
 @contextmanager
@@ -363,9 +414,13 @@ def told(account: Account) -> Iterator[None]:
     except (errors.HttpException, auth_errors.HttpError) as error:
         status = int(getattr(error, "status_code", None) or getattr(error, "http_status", 0) or 0)
         what, hint = REFUSALS.get(status, ("refuses" if status < 500 else "has a fault of its own", "forgelet account check NAME"))
+        if status == 413 and "quota" in words(error).lower():
+            what, hint = QUOTA
         raise CloudRefused(f"{account.name} {what} (HTTP {status}): {words(error)}", hint=hint.replace("NAME", f"'{account.name}'")) from error
     except auth_errors.MissingRequiredOptions as error:
         raise CloudRefused(f"account {account.name} is not complete: {words(error)}", hint="forgelet account create") from error
+    except auth_errors.ConnectTimeout as error:
+        raise Unreachable(f"{account.name} is too slow, it did not answer in time: {words(error)}", hint="the same again later, or ask the cloud's operator") from error
     except (auth_errors.ConnectFailure, auth_errors.DiscoveryFailure, auth_errors.EndpointNotFound, auth_errors.CatalogException) as error:
         raise Unreachable(f"{account.name} cannot be reached: {words(error)}", hint="check keystoneUrl and glanceUrl of the account") from error
     except (errors.SDKException, auth_errors.ClientException) as error:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.client import Client
 from cli.clouds import account_of
 from cli.commands.catalogue import show
 from cli.context import client
@@ -87,6 +88,26 @@ def accounts_of(file: Path) -> list[dict[str, Any]]:
     if problems or not accounts:
         raise CommandError(f"{file} has no complete account", hint="accounts: [{type: OpenStack, name: …}]", problems=problems)
     return accounts
+
+
+def kept(service: Client, given: object, folder: Path) -> str | None:
+    """The name of the account that a builder's `account` has in a file (`file`) or in clouds.yaml (`cloud`): kept when the service does not
+    know it yet. None when it is named in any other way. Raises `CommandError`."""
+    if not isinstance(given, dict) or not (given.get("file") or given.get("cloud")):
+        return None
+    if given.get("cloud"):
+        found, place = [account_of(str(given["cloud"]), str(given.get("name") or ""))], folder
+    else:
+        source = folder / str(given["file"])
+        found, place = accounts_of(source), source.parent
+    chosen = [one for one in found if given.get("name") in (None, one["name"])]
+    if len(chosen) != 1:
+        names = ", ".join(str(one["name"]) for one in found)
+        raise CommandError(f"{given.get('file') or given['cloud']} has the accounts {names}: which one?", hint="account: {file: FILE, name: NAME}")
+    known = {one["name"] for one in service.get("accounts")["credAccounts"]["credAccount"]}
+    if chosen[0]["name"] not in known:
+        service.post("accounts", request_of(chosen[0], place))
+    return str(chosen[0]["name"])
 
 
 def request_of(account: dict[str, Any], folder: Path) -> dict[str, Any]:

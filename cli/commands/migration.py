@@ -9,6 +9,7 @@ import typer
 
 from cli import render
 from cli.client import Client
+from cli.commands.account import kept
 from cli.commands.build import read_file
 from cli.commands.run import opened
 from cli.context import client, follow
@@ -32,7 +33,11 @@ def launch(
 ) -> None:
     """Take a live system to a cloud: scan, build, publish, and if asked start an instance and prove the copy."""
     service = client(context)
-    made = service.post("migrations/launches", request_of(read_file(file), file))
+    request = request_of(read_file(file), file)
+    named = kept(service, request["builder"].get("account"), file.parent)
+    if named is not None:
+        request["builder"] = {**request["builder"], "account": {"name": named}}
+    made = service.post("migrations/launches", request)
     if output != Format.JSON:
         render.say(f"OK: migration {made['dbId']} '{made['name']}': {', '.join(made['stageList'])}")
     _finish(service, made, detach, output)

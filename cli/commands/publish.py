@@ -9,10 +9,9 @@ import typer
 
 from cli import render
 from cli.client import Client
-from cli.commands.account import accounts_of, request_of
+from cli.commands.account import kept
 from cli.commands.build import read_file
 from cli.context import client, follow
-from cli.errors import CommandError
 from cli.render import Format, Output
 
 
@@ -26,7 +25,7 @@ def publish(
     """Send an image to a cloud."""
     service, quiet = client(context), output == Format.JSON
     text = read_file(file)
-    named = account or _account_file(service, text, file)
+    named = account or _account(service, text, file)
     sent = service.post(f"images/{id}/publications", {"fileName": file.name, "text": text, "account": named})
     if not quiet:
         render.say(f"Publishing '{sent['name']}' to '{sent['credAccount']['name']}'")
@@ -41,25 +40,16 @@ def publish(
     raise typer.Exit(job["exitCode"])
 
 
-def _account_file(service: Client, text: str, file: Path) -> str | None:
-    """The name of the account when the builder names a file of it (`account: {file: F}`): kept when it is not known yet. None otherwise."""
+def _account(service: Client, text: str, file: Path) -> str | None:
+    """The account that a builder of the file keeps elsewhere, by its name; None when it is named, or there is none."""
     import yaml
 
     try:
         builders = (yaml.safe_load(text) or {}).get("builders") or []
     except (yaml.YAMLError, AttributeError):
         return None  # The service names what is wrong with the file.
-    given: dict[str, Any] = next((one["account"] for one in builders if isinstance(one, dict) and isinstance(one.get("account"), dict)), {})
-    if not given.get("file"):
-        return None
-    found = accounts_of(file.parent / str(given["file"]))
-    chosen = [one for one in found if given.get("name") in (None, one["name"])]
-    if len(chosen) != 1:
-        raise CommandError(f"{given['file']} has {len(found)} accounts: which one?", hint="account: {file: FILE, name: NAME}")
-    known = {one["name"] for one in service.get("accounts")["credAccounts"]["credAccount"]}
-    if chosen[0]["name"] not in known:
-        service.post("accounts", request_of(chosen[0], (file.parent / str(given["file"])).parent))
-    return str(chosen[0]["name"])
+    given = next((one["account"] for one in builders if isinstance(one, dict) and isinstance(one.get("account"), dict)), None)
+    return kept(service, given, file.parent)
 
 
 def table(found: list[dict[str, Any]]) -> str:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from sqlmodel import col, select
+
 from emulator.folders import Folders
+from emulator.jobs.kinds import State
 from emulator.jobs.outcome import Outcome, done
 from emulator.resources.accounts.opening import opening
 from emulator.resources.accounts.tables import CloudAccount
@@ -19,12 +22,15 @@ from emulator.resources.publications.tables import Publication
 from emulator.storage.engine import Database
 from emulator.storage.vault import Vault
 from scanner.errors import ForgeletError, NotFound
+from scanner.host import clock
 
 if TYPE_CHECKING:
     from builders.clouds.base import Cloud, Offer
     from emulator.jobs.tasks import Assignment
 
 log = logging.getLogger("forgelet.jobs")
+PAUSES = (0.0, *(float(2**number) for number in range(10)))
+"""Seconds before each attempt to take something away: for some 17 minutes, and again when the service starts."""
 
 
 def publish(todo: Assignment) -> Outcome:
@@ -35,8 +41,7 @@ def publish(todo: Assignment) -> Outcome:
         publication = session.get_one(Publication, number)
         image = session.get_one(Image, publication.image_id)
     offer = _offer(todo, publication, image)
-    with _noted(todo.database, Publication, number) as began:
-        sent = _cloud(todo.database, todo.folders, publication).publish(offer, todo.progress, began)
+    sent = _cloud(todo.database, todo.folders, publication).publish(offer, todo.progress, _noting(todo.database, Publication, number))
     with todo.database.write() as session:
         row = session.get_one(Publication, number)
         row.cloud_id, row.size, row.sha512, row.tenant, row.already = sent.cloud_id, sent.size, sent.sha512, sent.tenant, sent.already
@@ -61,29 +66,21 @@ def provision(todo: Assignment) -> Outcome:
     with todo.database.read() as session:
         deployment = session.get_one(Deployment, number)
         publication = session.get_one(Publication, deployment.publication_id)
-    with _noted(todo.database, Deployment, number) as began:
-        made = _cloud(todo.database, todo.folders, publication).provision(publication.cloud_id, Request(**deployment.asked), todo.progress, began)
+    began = _noting(todo.database, Deployment, number)
+    made = _cloud(todo.database, todo.folders, publication).provision(publication.cloud_id, Request(**deployment.asked), todo.progress, began)
     if made.state is InstanceState.ERROR:
         return done(f"The instance is in ERROR: {made.fault}", exit_code=5)
     return done("Running")
 
 
-class _noted:
-    """Writes down the cloud's id of what is being made while the block runs, and takes it off when the block ends badly: the cloud has cleaned up."""
+def _noting(database: Database, table: type[Publication | Deployment], number: int) -> Callable[[str], None]:
+    """Writes down the cloud's id of what is being made: as long as it is there, there is something to take away."""
 
-    def __init__(self, database: Database, table: type[Publication | Deployment], number: int) -> None:
-        self._database, self._table, self._number = database, table, number
+    def note(cloud_id: str) -> None:
+        with database.write() as session:
+            session.get_one(table, number).cloud_id = cloud_id
 
-    def __enter__(self) -> Callable[[str], None]:
-        return self._write
-
-    def _write(self, cloud_id: str) -> None:
-        with self._database.write() as session:
-            session.get_one(self._table, self._number).cloud_id = cloud_id
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            self._write("")
+    return note
 
 
 def _cloud(database: Database, folders: Folders, publication: Publication) -> Cloud:
@@ -97,25 +94,46 @@ def _cloud(database: Database, folders: Folders, publication: Publication) -> Cl
 
 
 def take_back(database: Database, folders: Folders, job: Job) -> None:
-    """Of a job that did not end well (its process was killed) take away what is in the cloud, without waiting for it."""
+    """Of a job that did not end well take away what is in the cloud, without waiting for it."""
     threading.Thread(target=_take_back, args=(database, folders, job), name=f"take-back-{job.id}", daemon=True).start()
 
 
+def begin(database: Database, folders: Folders) -> None:
+    """Go on with what a service before this one could not take away."""
+    for table in (Publication, Deployment):
+        with database.read() as session:
+            left = session.exec(select(Job).where(Job.id == table.job_id, col(Job.state).in_((State.FAILED, State.CANCELLED)), table.cloud_id != "")).all()
+        for job in left:
+            take_back(database, folders, job)
+
+
 def _take_back(database: Database, folders: Folders, job: Job) -> None:
+    for pause in PAUSES:
+        clock.sleep(pause)
+        try:
+            if _taken(database, folders, job):
+                return
+        except NotFound as error:
+            log.warning("what job %s left in its cloud cannot be taken away: %s", job.id, error)
+            return
+        except ForgeletError as error:
+            log.warning("what job %s left in its cloud could not be taken away yet: %s", job.id, error)
+
+
+def _taken(database: Database, folders: Folders, job: Job) -> bool:
+    """Whether nothing is left. Raises `NotFound` when the account is gone, and as `Cloud`."""
     table: Any = Publication if job.kind == "publish" else Deployment
     number = job.arguments[table.__name__.lower()]
     with database.read() as session:
         row = session.get(table, number)
         publication = row if row is None or job.kind == "publish" else session.get(Publication, row.publication_id)
     if row is None or publication is None or not row.cloud_id:
-        return
-    try:
-        cloud = _cloud(database, folders, publication)
-        with suppress(NotFound):
-            (cloud.withdraw if job.kind == "publish" else cloud.terminate)(row.cloud_id)
-        with database.write() as session:
-            found = session.get(table, number)
-            if found is not None:
-                found.cloud_id = ""
-    except ForgeletError as error:
-        log.warning("what job %s left in the cloud (%s) could not be taken away: %s", job.id, row.cloud_id, error)
+        return True
+    cloud = _cloud(database, folders, publication)
+    with suppress(NotFound):
+        (cloud.withdraw if job.kind == "publish" else cloud.terminate)(row.cloud_id)
+    with database.write() as session:
+        found = session.get(table, number)
+        if found is not None:
+            found.cloud_id = ""
+    return True

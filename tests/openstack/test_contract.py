@@ -19,14 +19,9 @@ from scanner.errors import Unreachable
 from scanner.progress import Silent
 
 
-def account(openstack: Openstack, password: str = PASSWORD, **fields: Any) -> Account:
-    own = {"keystoneUrl": openstack.keystone, "glanceUrl": openstack.glance, "keystoneVersion": "v3", "login": "demo", "keystoneProject": "demo"}
-    return Account("cloud", "cloud", {key: value for key, value in {**own, **fields}.items() if value is not None}, {"password": password})
-
-
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda one: one.__name__)
 def test_the_contract(openstack: Openstack, check: contract.Check, tmp_path: Path) -> None:
-    check(OpenstackCloud(account(openstack)), offer(tmp_path / "image", "contract", "qcow2"), tmp_path)
+    check(OpenstackCloud(openstack.opened()), offer(tmp_path / "image", "contract", "qcow2"), tmp_path)
     assert openstack.images() == []
 
 
@@ -49,13 +44,25 @@ def test_the_contract(openstack: Openstack, check: contract.Check, tmp_path: Pat
 def test_it_logs_in_as_people_write_it(openstack: Openstack, fields: dict[str, Any]) -> None:
     places = {"keystone": openstack.keystone, "glance": openstack.glance}
     given = {key: value.format(**places) if isinstance(value, str) else value for key, value in fields.items()}
-    said = OpenstackCloud(account(openstack, **given)).check()
+    said = OpenstackCloud(openstack.opened(**given)).check()
     assert said.user == "demo"
     assert said.project == ("Second" if given.get("keystoneProject") == "second" else "demo")
     assert said.abilities["publish"] is True
-    # This cloud has no Nova.
-    assert said.abilities["provision"] is False and "compute" in said.facts["provision"]
+    # This cloud has neither Nova nor Neutron, and a member may not publish to all.
+    assert said.abilities == {"publish": True, "publish to all": False, "provision": False, "networks": False}
+    assert "there is no compute service" in said.facts["no provision"] and "there is no network service" in said.facts["no networks"]
+    assert said.facts["roles"] == "member, reader"
     assert ("warning" in said.facts) == (given.get("keystoneVersion") == "v2.0")
+
+
+@pytest.mark.parametrize(
+    ("user", "project", "publish", "to_all"), [("admin", "admin", True, True), ("demo", "demo", True, False), ("reader", "Readers", False, False)]
+)
+def test_it_tells_what_the_account_may_really_do_and_leaves_nothing(openstack: Openstack, user: str, project: str, publish: bool, to_all: bool) -> None:
+    said = OpenstackCloud(openstack.opened(login=user, keystoneProject=project)).check()
+    assert (said.abilities["publish"], said.abilities["publish to all"]) == (publish, to_all)
+    assert ("no publish" in said.facts) is not publish
+    assert openstack.images(user, project) == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_it_logs_in_as_people_write_it(openstack: Openstack, fields: dict[str, A
 )
 def test_what_does_not_log_in_says_why(openstack: Openstack, fields: dict[str, Any], error: type[Exception], said: str) -> None:
     with pytest.raises(error) as refused:
-        OpenstackCloud(account(openstack, **fields)).check()
+        OpenstackCloud(openstack.opened(**fields)).check()
     assert said in str(refused.value)
     assert PASSWORD not in str(refused.value)
 
@@ -89,7 +96,7 @@ def test_an_application_credential_logs_in(openstack: Openstack) -> None:
 
 @pytest.mark.parametrize("format", ["raw", "qcow2", "vmdk", "vhd", "vdi"])
 def test_every_format_arrives_as_what_it_is(openstack: Openstack, tmp_path: Path, format: str) -> None:
-    cloud = OpenstackCloud(account(openstack))
+    cloud = OpenstackCloud(openstack.opened())
     sent_offer = offer(tmp_path / "image", f"format {format}", format)
     sent = cloud.publish(sent_offer, Silent(), lambda _: None)
     try:
@@ -107,9 +114,9 @@ def test_a_member_may_not_publish_to_all(openstack: Openstack, tmp_path: Path) -
     from dataclasses import replace
 
     with pytest.raises(CloudRefused, match="does not allow it") as refused:
-        OpenstackCloud(account(openstack)).publish(replace(offer(tmp_path / "image"), public=True), Silent(), lambda _: None)
+        OpenstackCloud(openstack.opened()).publish(replace(offer(tmp_path / "image"), public=True), Silent(), lambda _: None)
     assert "publicImage" in refused.value.hint
-    admin = OpenstackCloud(account(openstack, login="admin", keystoneProject="admin"))
+    admin = OpenstackCloud(openstack.opened(login="admin", keystoneProject="admin"))
     sent = admin.publish(replace(offer(tmp_path / "again"), public=True), Silent(), lambda _: None)
     assert [one["visibility"] for one in openstack.images()] == ["public"]
     admin.withdraw(sent.cloud_id)

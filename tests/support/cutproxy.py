@@ -10,12 +10,13 @@ from collections.abc import Callable
 
 class CutProxy:
     """Listens on a port of 127.0.0.1 and passes on to another. `cut_after` bytes of a request (of the next `times` connections that send so
-    many) both ends are closed, and `then` is called; `delay` seconds pass before each answer."""
+    many) `then` is called and both ends are closed, unless it only `watches`; `delay` seconds pass before each answer."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.cut_after: int | None = None
         self.times = 0
+        self.watches = False
         self.delay = 0.0
         self.then: Callable[[], None] = lambda: None
         self.cuts = 0
@@ -59,7 +60,7 @@ class CutProxy:
             self.times -= 1
             self.cuts += 1
         self.then()
-        return True
+        return not self.watches
 
     def _back(self, server: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):

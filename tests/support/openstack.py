@@ -1,7 +1,6 @@
 """A real Keystone and a real Glance on loopback, for as long as a test session.
 
-Facts that shape this (found by running them): Keystone reads sys.argv, so gunicorn's options are in a file; one thread each, since on
-SQLite writers get in each other's way; glance asks the internal identity endpoint, so all three are made; gunicorn's control socket is off.
+Facts that shape this (found by running them): Keystone reads sys.argv, so gunicorn's options are in a file; glance asks the internal identity endpoint, so all three are made; gunicorn's control socket is off.
 """
 
 from __future__ import annotations
@@ -12,11 +11,15 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from builders.clouds.base import Account
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "only-for-tests"
@@ -25,7 +28,7 @@ wsgi_app = "{app}"
 bind = "127.0.0.1:{port}"
 worker_class = "gthread"
 workers = 1
-threads = 1
+threads = {threads}
 timeout = 600
 errorlog = "{folder}/gunicorn.log"
 control_socket_disable = True
@@ -34,7 +37,7 @@ KEYSTONE = """\
 [DEFAULT]
 log_file = {folder}/keystone.log
 [database]
-connection = sqlite:///{folder}/keystone.db
+connection = {database}
 [token]
 provider = fernet
 [fernet_tokens]
@@ -56,7 +59,7 @@ filesystem_store_datadir = {folder}/tasks
 [glance_store]
 default_backend = local
 [database]
-connection = sqlite:///{folder}/glance.db
+connection = {database}
 [paste_deploy]
 flavor = keystone
 config_file = {venv}/etc/glance/glance-api-paste.ini
@@ -102,6 +105,13 @@ class Openstack:
     state: Path
     ports: dict[str, int] = field(default_factory=lambda: {"keystone": free_port(), "glance": free_port()})
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    wsgi: dict[str, str] = field(default_factory=lambda: {"keystone": "keystone.wsgi.api:application", "glance": "glance.wsgi.api:application"})
+    threads: int = 1
+    """One, since on SQLite writers get in each other's way."""
+
+    def connection(self, name: str) -> str:
+        """The database of one of the services."""
+        return f"sqlite:///{self.state}/{name}/{name}.db"
 
     @property
     def keystone(self) -> str:
@@ -116,13 +126,18 @@ class Openstack:
         own = {"keystoneUrl": self.keystone, "glanceUrl": self.glance, "keystoneVersion": "v3", "login": "demo", "password": PASSWORD}
         return {"name": name, "targetPlatform": {"name": "OpenStack"}, **own, **fields}
 
+    def opened(self, password: str = PASSWORD, **fields: Any) -> Account:
+        """The account that opens it; a field that is None is left out."""
+        own = {"keystoneUrl": self.keystone, "glanceUrl": self.glance, "keystoneVersion": "v3", "login": "demo", "keystoneProject": "demo"}
+        return Account("cloud", "cloud", {key: value for key, value in {**own, **fields}.items() if value is not None}, {"password": password})
+
     def start(self) -> None:
         (self.state / "home").mkdir(parents=True)
         for part in ("keystone/fernet", "keystone/credential", "glance/images", "glance/staging", "glance/tasks"):
             (self.state / part).mkdir(parents=True, mode=0o700)
         told = {"venv": self.venv, "keystone": self.keystone, "password": PASSWORD}
-        (self.state / "keystone/keystone.conf").write_text(KEYSTONE.format(folder=self.state / "keystone"))
-        (self.state / "glance/glance-api.conf").write_text(GLANCE.format(folder=self.state / "glance", port=self.ports["glance"], **told))
+        (self.state / "keystone/keystone.conf").write_text(KEYSTONE.format(folder=self.state / "keystone", database=self.connection("keystone")))
+        (self.state / "glance/glance-api.conf").write_text(GLANCE.format(folder=self.state / "glance", database=self.connection("glance"), port=self.ports["glance"], **told))
         manage = ["keystone-manage", "--config-file", str(self.state / "keystone/keystone.conf")]
         who = ["--keystone-user", _name(os.getuid()), "--keystone-group", _name(os.getuid())]
         self._run(*manage, "db_sync")
@@ -135,10 +150,10 @@ class Openstack:
         self._catalogue()
         self.serve("glance")
 
-    def serve(self, name: str) -> None:
-        """Start one of the two and wait until it answers."""
+    def serve(self, name: str, threads: int | None = None) -> None:
+        """Start one of them and wait until it answers."""
         folder = self.state / name
-        (folder / "gunicorn.py").write_text(CONFIG.format(app={"keystone": "keystone.wsgi.api:application", "glance": "glance.wsgi.api:application"}[name], port=self.ports[name], folder=folder))
+        (folder / "gunicorn.py").write_text(CONFIG.format(app=self.wsgi[name], port=self.ports[name], folder=folder, threads=threads or self.threads))
         environment = self._environment(GUNICORN_CMD_ARGS=f"-c {folder}/gunicorn.py", **{f"OS_{name.upper()}_CONFIG_DIR": str(folder)})
         self.running[name] = subprocess.Popen([str(self.venv / "bin/gunicorn")], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 60
@@ -168,7 +183,7 @@ class Openstack:
         """A second route to the cloud, without the SDK."""
         identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": {"id": "default"}, "password": PASSWORD}}}
         body = {"auth": {"identity": identity, "scope": {"project": {"name": project, "domain": {"id": "default"}}}}}
-        answer = httpx.post(f"{self.keystone}/auth/tokens", json=body, trust_env=False)
+        answer = httpx.post(f"{self.keystone}/auth/tokens", json=body, timeout=60, trust_env=False)
         assert answer.status_code == 201, answer.text
         return str(answer.headers["X-Subject-Token"])
 
@@ -178,6 +193,30 @@ class Openstack:
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["images"]
         return found
+
+    @contextmanager
+    def changed(self, name: str, section: str, line: str = "", threads: int | None = None) -> Iterator[None]:
+        """One of the two, started anew with another line of configuration or more threads; as it was afterwards."""
+        config = next((self.state / name).glob("*.conf"))
+        normal = config.read_text()
+        self.end(name)
+        config.write_text(normal.replace(f"[{section}]\n", f"[{section}]\n{line}\n"))
+        try:
+            self.serve(name, threads)
+            yield
+        finally:
+            if name in self.running:
+                self.end(name)
+            config.write_text(normal)
+            self.serve(name)
+
+    def cli(self, *words: str, user: str = "demo", project: str = "demo") -> str:
+        """What OpenStack's own client says: `openstack WORDS`."""
+        login = {"AUTH_URL": self.keystone, "USERNAME": user, "PASSWORD": PASSWORD, "PROJECT_NAME": project, "USER_DOMAIN_ID": "default", "PROJECT_DOMAIN_ID": "default"}
+        environment = self._environment(OS_IDENTITY_API_VERSION="3", **{f"OS_{name}": value for name, value in login.items()})
+        done = subprocess.run([str(self.venv / "bin/openstack"), *words], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"openstack {' '.join(words)}: {done.stderr[-2000:]}"
+        return done.stdout
 
     def _catalogue(self) -> None:
         headers = {"X-Auth-Token": self.token("admin", "admin")}
@@ -192,16 +231,17 @@ class Openstack:
             service = make("service", name="glance", type="image")
             for interface in ("public", "internal"):
                 make("endpoint", service_id=service, interface=interface, region_id="RegionOne", url=self.glance)
-            for user, project, granted in (("glance", "service", ("admin", "service")), ("demo", "demo", ("member",)), ("demo", "Second", ("member",))):
+            for user, project, granted in (("glance", "service", ("admin", "service")), ("demo", "demo", ("member",)), ("demo", "Second", ("member",)), ("reader", "Readers", ("reader",))):
                 known = http.get("users", params={"name": user}).json()["users"]
                 number = known[0]["id"] if known else make("user", name=user, password=PASSWORD, domain_id="default")
                 place = make("project", name=project, domain_id="default")
                 for role in granted:
                     assert http.put(f"projects/{place}/users/{number}/roles/{roles.get(role) or make('role', name=role)}").status_code == 204
 
-    def _run(self, *argv: str, **more: str) -> None:
+    def _run(self, *argv: str, **more: str) -> str:
         done = subprocess.run([str(self.venv / "bin" / argv[0]), *argv[1:]], env=self._environment(**more), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{argv}: {done.stderr[-2000:]}"
+        assert done.returncode == 0, f"{argv}: {done.stdout[-500:]}{done.stderr[-2000:]}"
+        return done.stdout
 
     def _environment(self, **more: str) -> dict[str, str]:
         return {"PATH": f"{self.venv}/bin:{os.environ['PATH']}", "HOME": str(self.state / "home"), "PYTHONWARNINGS": "ignore", **more}

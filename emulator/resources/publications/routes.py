@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from emulator.errors import Conflict
 from emulator.jobs.kinds import State
-from emulator.resources.accounts.opening import cloud_of
 from emulator.resources.appliances import builds
 from emulator.resources.images import routes as images
 from emulator.resources.images.service import Found as FoundImage
@@ -21,7 +20,6 @@ from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, nothing
 from emulator.wire.body import body
 from scanner.errors import UserError
-from scanner.progress import Silent
 
 router = APIRouter()
 USER = "/users/{uid}"
@@ -126,7 +124,6 @@ def download(publication: ThePublication, here: TheService, owner: TheOwner, aft
     row, job = publication
     if job.state != State.DONE:
         raise Conflict(f"publication {row.id} cannot be downloaded: it is {job.state}", hint=f"forgelet job show {job.id}")
-    file = here.folders.fetched(row.id or 0)
-    cloud_of(here, publications.account_row(here, owner, row), row.asked).fetch(row.cloud_id, file, Silent())
+    file = publications.fetch(here, owner, row)
     after.add_task(Path.unlink, file, missing_ok=True)
     return FileResponse(file, media_type="application/octet-stream", filename=f"{row.name}.{row.cloud_id}", background=after)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -26,9 +30,12 @@ from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
 from scanner.errors import NotFound
+from scanner.progress import Silent
 
 Found = tuple[Publication, Job]
 PATIENCE = 20.0
+_fetching: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+"""Publication -> held while it is fetched: the next one waits, and goes on with what broke off."""
 
 
 def publication_uri(publication: Publication) -> str:
@@ -154,6 +161,16 @@ def _shared(here: Service, publication: Publication) -> bool:
     with here.database.read() as session:
         same = select(Publication).where(Publication.cloud_id == publication.cloud_id, Publication.id != publication.id)
         return session.exec(same).first() is not None
+
+
+def fetch(here: Service, user: User, publication: Publication) -> Path:
+    """The image as its cloud has it, in a file of the caller's own. Raises `Conflict`, `CloudRefused`, `Unreachable`, `DiskFull`."""
+    place = here.folders.fetched(publication.id or 0)
+    with _fetching[publication.id or 0]:
+        cloud_of(here, account_row(here, user, publication), publication.asked).fetch(publication.cloud_id, place, Silent())
+        mine = place.with_name(f"{place.name}-{uuid.uuid4().hex}")
+        place.rename(mine)
+    return mine
 
 
 def account_row(here: Service, user: User, publication: Publication) -> CloudAccount:

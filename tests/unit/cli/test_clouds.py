@@ -53,6 +53,40 @@ def test_an_account_file_of_the_builder_is_kept_once(fake: Any, forgelet: Any, t
     assert fake.asked[2][1]["account"] == "cloud"
 
 
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        ("{file: a.yml}", "has the accounts one, two: which one?"),
+        ("{file: a.yml, name: three}", "has the accounts one, two: which one?"),
+        ("{file: none.yml}", "cannot be read"),
+        ("{cloud: moon}", "no cloud 'moon'"),
+    ],
+)
+def test_an_account_that_is_not_to_be_found_is_said_before_anything_is_sent(fake: Any, forgelet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: str, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yml").write_text("accounts: [{type: OpenStack, name: one}, {type: OpenStack, name: two}]\n")
+    (tmp_path / "b.yml").write_text(BUILDER.replace("account: local", f"account: {account}"))
+    done = forgelet("image", "publish", "--id", "3", "--file", str(tmp_path / "b.yml"))
+    assert done.code == 1 and said in done.err
+    assert fake.asked == []
+
+
+@pytest.mark.usefixtures("clouds")
+def test_a_migration_takes_its_account_from_clouds_yaml_or_a_file(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("accounts: [{type: OpenStack, name: filed, keystoneUrl: 'http://k', keystoneVersion: v3, login: me, password: secret-word}]\n")
+    (tmp_path / "id.pub").write_text("ssh-ed25519 AAAA me\n")
+    fake.mine("GET", "accounts", {"credAccounts": {"credAccount": [{"name": "local"}]}})
+    fake.mine("POST", "accounts", (201, {"name": "x", "dbId": 2}))
+    fake.mine("POST", "migrations/launches", (201, migration(state="running")))
+    for written, name in (("{cloud: lab}", "lab"), ("{file: a.yml}", "filed")):
+        (tmp_path / "m.yml").write_text(MIGRATION.replace("{name: local}", written))
+        done = forgelet("migration", "launch", "--file", str(tmp_path / "m.yml"), "--detach")
+        assert done.code == 0 and "secret-word" not in done.out + done.err, done.err
+        (_, kept), (key, asked) = fake.asked[-2:]
+        assert (kept["name"], kept["password"]) == (name, "secret-word")
+        assert key.endswith("migrations/launches") and asked["builder"]["account"] == {"name": name}
+
+
 @pytest.mark.parametrize("words", [("image", "delete"), ("image", "cancel", "--id", "1", "--publish-id", "2"), ("image", "download", "--file", "x")])
 def test_an_image_is_named_by_one_number(forgelet: Any, words: tuple[str, ...]) -> None:
     done = forgelet(*words)

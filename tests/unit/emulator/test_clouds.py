@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from lxml import etree
 
 from builders.clouds.base import InstanceState
 from builders.errors import CloudRefused
+from emulator.jobs import clouds
 from scanner.errors import Unreachable
 
 BASE = "/api/users/root"
@@ -125,7 +127,6 @@ def test_what_the_cloud_refuses_is_the_jobs_failure(drive: Any, cloud: Any, imag
 
 def test_a_job_that_dies_half_way_is_undone_in_the_cloud(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cloud has something, the job's process was killed: nobody but the service is left to take it away."""
-    monkeypatch.setattr("emulator.jobs.clouds._noted.__exit__", lambda *_: None)
     real = type(cloud).publish
 
     def dies(self: Any, offer: Any, progress: Any, began: Any) -> Any:
@@ -135,6 +136,30 @@ def test_a_job_that_dies_half_way_is_undone_in_the_cloud(drive: Any, cloud: Any,
     monkeypatch.setattr(type(cloud), "publish", dies)
     sent = published(drive, image)
     assert sent["status"]["error"]
+    until(lambda: cloud.images == {})
+
+
+def test_what_a_cloud_that_went_away_kept_is_taken_away_when_it_is_back(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, tried = type(cloud).publish, []
+    monkeypatch.setattr(clouds, "PAUSES", (0.0, 0.01, 0.01))
+
+    def goes(self: Any, offer: Any, progress: Any, began: Any) -> Any:
+        real(self, offer, progress, began)
+        raise Unreachable("gone in the middle")
+
+    def away(self: Any, cloud_id: str) -> None:
+        tried.append(cloud_id)
+        raise Unreachable("still gone")
+
+    monkeypatch.setattr(type(cloud), "publish", goes)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(cloud), "withdraw", away)
+        sent = published(drive, image)
+        assert (sent["status"]["error"], sent["cloudId"]) == (True, "")
+        until(lambda: len(tried) == 3)
+    assert len(cloud.images) == 1
+    # The next service tries again.
+    clouds.begin(drive.service.database, drive.service.folders)
     until(lambda: cloud.images == {})
 
 
@@ -175,6 +200,29 @@ def test_nobody_sees_what_is_anothers(drive: Any, image: Any) -> None:
         drive.error(drive.http.delete(f"/api/users/alice/{path}", auth=auth), 404)
     assert drive.http.get("/api/users/alice/deployments", auth=auth).json() == {"deployments": {"deployment": []}}
     assert deployed(drive, sent, name="still-mine")["state"] == "running"
+
+
+def test_nobody_uses_what_is_anothers(drive: Any, cloud: Any, image: Any) -> None:
+    """Neither an account, by whatever it is named, nor an image."""
+    fields = {"glanceUrl": "http://g", "keystoneUrl": "http://k", "keystoneVersion": "v3", "login": "me", "password": "open-sesame"}
+    kept = drive.http.post(f"{BASE}/accounts", json={"name": "mine", "targetPlatform": {"name": "OpenStack"}, **fields}).json()
+    drive.http.post("/_forgelet/users", json={"login": "alice", "password": "secret"})
+    auth, hers = ("alice", "secret"), "/api/users/alice"
+    scan = drive.http.post(f"{hers}/scannedinstances", json={"name": "web", "target": "docker:web", "overlay": True}, auth=auth).json()
+    assert drive.service.queue.wait(scan["jobId"], 10)
+    builder = {"type": "openstack", "installation": {"diskSize": 2000}, "hardwareSettings": {"memory": 1024}}
+    built = drive.http.post(f"/api/{scan['uri']}/builds", json={"fileName": "b.json", "text": json.dumps({"builders": [builder]})}, auth=auth).json()["images"]["image"][0]
+    assert drive.service.queue.wait(built["jobId"], 10)
+    for named in ({"name": "mine"}, {"dbId": kept["dbId"]}, {"uri": kept["uri"]}):
+        drive.error(drive.http.post(f"/api/{built['uri']}/pimages", json={"credAccount": named, "displayName": "web"}, auth=auth), 404)
+        drive.error(drive.http.post(f"{hers}/migrations/launches", json={"name": "web", "target": "docker:web", "builder": {**builder, "account": named}}, auth=auth), 404)
+    own = {"credAccount": {"name": "local"}, "displayName": "web"}
+    drive.error(drive.http.post(f"/api/{image['uri']}/pimages", json=own, auth=auth), 403)
+    drive.error(drive.http.post(f"/api/{image['uri'].replace('users/root', 'users/alice')}/pimages", json=own, auth=auth), 404)
+    drive.error(drive.http.post(f"{hers}/pimages/{published(drive, image)['dbId']}/deployments", json={"name": "x", "flavor": "small"}, auth=auth), 404)
+    assert drive.http.get(f"{hers}/pimages", auth=auth).json() == {"publishImages": {"publishImage": []}}
+    assert cloud.instances == {}
+    assert drive.http.post(f"/api/{built['uri']}/pimages", json=own, auth=auth).status_code == 201
 
 
 def test_the_account_is_asked_what_it_may_do(drive: Any, cloud: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from emulator import clean as module
 from emulator.clean import clean
+from emulator.folders import Folders
 from scanner.errors import Unreachable, UserError
 
 
@@ -34,10 +35,11 @@ def no_engines(monkeypatch: pytest.MonkeyPatch) -> None:
 def data(tmp_path: Path) -> Path:
     """A data folder that was used."""
     folder = tmp_path / "data"
-    for part in ("jobs/1/work", "images/1", "scans/1", "cache/base"):
+    Folders(folder).make()
+    for part in ("jobs/1/work", "images/1", "scans/1", "cloud/instances/1", "templates/1", "tls", "trash/1", "cache/base"):
         (folder / part).mkdir(parents=True)
         (folder / part / "file").write_text("x")
-    for name in ("forgelet.db", "forgelet.db-wal", "lock"):
+    for name in ("forgelet.db", "forgelet.db-wal", "journal.db", "secrets.key", "lock"):
         (folder / name).write_text("x")
     return folder
 
