@@ -3,9 +3,8 @@
     def test_my_migration(live_system, assert_migrates):
         assert_migrates(live_system("debian12-web"), "specs/web.yml", probes=["http://:80/"])
 
-The service runs in a process of its own, in an empty folder, and nothing of Forgelet is imported here: your project may have packages
-called `cli` or `scanner`. Whatever a session makes is told to a reaper (`emulator/reaper.py`) that outlives it, so that nothing is left
-after a SIGKILL either. Fixtures and options: docs/how-to/pytest.md.
+Nothing of Forgelet is imported here: your project may have packages called `cli` or `scanner`. What a session makes is told to a reaper
+(`emulator/reaper.py`) that outlives it, so that nothing is left after a SIGKILL either. Fixtures and options: docs/how-to/pytest.md.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +29,8 @@ import yaml
 
 PATIENCE = 1800.0
 """Seconds that one job may take."""
+BOOT = 600.0
+"""Seconds that a machine may take until it serves."""
 ENDED = ("done", "failed", "cancelled")
 MARKS = ("faults", "clock", "seed")
 """What `@pytest.mark.forgelet(…)` may say."""
@@ -61,9 +63,55 @@ class LiveSystem:
         return f"http://{self.ports[80]}/"
 
 
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """An instance that runs in the local cloud."""
+
+    service: Forgelet
+    id: str
+    ports: Mapping[int, str]
+    """Port inside -> `127.0.0.1:PORT`; 22 is always there."""
+
+    @property
+    def console(self) -> str:
+        """What it said on its serial console so far."""
+        return self.service.http.get(f"/api/users/{self.service.user}/deployments/{self.id}/console").text
+
+    def get(self, path: str = "/", port: int = 80, patience: float = BOOT) -> httpx.Response:
+        """A page that it serves, as soon as it does: a machine without hardware acceleration takes minutes to boot."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return httpx.get(f"http://{self.ports[port]}{path}", timeout=10, trust_env=False)
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def terminate(self) -> None:
+        """It is gone, disk and all."""
+        self.service.http.delete(f"/api/users/{self.service.user}/deployments/{self.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Openstack:
+    """A real Keystone and Glance on 127.0.0.1: the user `user` of `project`, in the domain `default`."""
+
+    keystone: str
+    glance: str
+    user: str
+    password: str = field(repr=False)
+    project: str
+
+    def account(self, name: str = "cloud", **fields: str) -> dict[str, Any]:
+        """A cloud account as `POST /api/users/…/accounts` takes it."""
+        own = {"keystoneUrl": self.keystone, "glanceUrl": self.glance, "keystoneVersion": "v3", "login": self.user, "password": self.password}
+        return {"name": name, "targetPlatform": {"name": "OpenStack"}, "keystoneProject": self.project, **own, **fields}
+
+
 @dataclass(slots=True)
 class Forgelet:
-    """A running service, and the chain of a migration step by step. Every step raises `JobFailed`, or `AssertionError` with the refusal."""
+    """A running service, and the chain of a migration step by step. Steps raise `JobFailed`, or `AssertionError` with the refusal."""
 
     origin: str
     user: str = "root"
@@ -85,9 +133,40 @@ class Forgelet:
         """As new: no scan, image or account; the cache stays."""
         self._ask("POST", "/_forgelet/reset")
 
-    def fault(self, stage: str, action: str = "fail", times: int = 1) -> None:
-        """The next `times` jobs that come to `stage` (such as `build.last-pass`) `fail`, `hang` or are `kill`ed there."""
-        self._ask("POST", "/_forgelet/faults", json={"stage": stage, "action": action, "times": times})
+    def fault(self, stage: str = "", action: str = "fail", times: int = 1, **more: Any) -> dict[str, Any]:
+        """The next `times` jobs that come to `stage` `fail` there, or requests for an `operation`; `more` is what `POST /_forgelet/faults` takes."""
+        return self._ask("POST", "/_forgelet/faults", json={**({"stage": stage} if stage else {}), "action": action, "times": times, **more})
+
+    def clock(self, at: str | None = None, rate: float = 1) -> None:
+        """What time it is for the service, and how fast it passes (0: it stands still)."""
+        self._ask("PUT", "/_forgelet/clock", json={"rate": rate, **({"at": at} if at else {})})
+
+    def step(self, seconds: float) -> None:
+        """Put the service's time forward."""
+        self._ask("POST", "/_forgelet/clock/step", json={"seconds": seconds})
+
+    def seed(self, seed: int | str | Path) -> None:
+        """A number seeds what is drawn; a file says what shall be there, and it is when this returns."""
+        if isinstance(seed, int):
+            self._ask("PUT", "/_forgelet/ids", json={"seed": seed})
+            return
+        file = Path(seed)
+        self._ask("PUT", f"/_forgelet/seeds/{file.stem}", json={"text": file.read_text(encoding="utf-8"), "base": str(file.parent.absolute())})
+        self._ask("POST", f"/_forgelet/seeds/{file.stem}/apply", timeout=PATIENCE)
+
+    def journal(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Requests and events of jobs, oldest first; `wanted` are the filters of `GET /_forgelet/journal`."""
+        found: list[dict[str, Any]] = self._ask("GET", "/_forgelet/journal", params={"bodies": True, **wanted})["journal"]["entry"]
+        return found
+
+    def boot(self, image: Mapping[str, Any], name: str = "booted", flavor: str = "f1.small", ports: Sequence[int] = ()) -> Booted:
+        """An instance of the image in the local cloud, running."""
+        sent = self._ask("POST", f"/api/{image['uri']}/pimages", json={"xsiType": "PublishImageOpenStack", "credAccount": {"name": "local"}, "displayName": name})
+        self.wait(sent["jobId"])
+        made = self._mine("POST", f"pimages/{sent['dbId']}/deployments", json={"name": name, "flavor": flavor, "ports": list(ports)})
+        self.wait(made["jobId"])
+        told = self._mine("GET", f"deployments/{made['applicationId']}")
+        return Booted(self, made["applicationId"], {int(port): f"127.0.0.1:{place}" for port, place in told["ports"].items()})
 
     def scan(self, target: LiveSystem | str, name: str = "source", **options: Any) -> dict[str, Any]:
         """Scan a live system with its overlay; answers the finished scan. `options` are those of `POST scannedinstances`."""
@@ -169,6 +248,7 @@ class Session:
         self._forgelet: Forgelet | None = None
         self._reaper: subprocess.Popen[str] | None = None
         self._systems: dict[str, LiveSystem] = {}
+        self._openstack: tuple[subprocess.Popen[str], Openstack] | None = None
 
     @property
     def forgelet(self) -> Forgelet:
@@ -188,6 +268,27 @@ class Session:
             self._systems[system] = LiveSystem(name, system, {int(port): place for port, place in told["ports"].items()})
         return self._systems[system]
 
+    def openstack(self) -> Openstack:
+        """Up for the rest of the session. Skips the test where Keystone and Glance are not installed."""
+        if self._openstack is None:
+            place = self._openstack_installed()
+            argv = [sys.executable, "-P", "-m", "emulator.lab.openstack", place, str(self._folder / "openstack")]
+            log = (self._folder / "openstack.log").open("wb")
+            process = subprocess.Popen(argv, env=self._environment(), cwd=self._folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+            assert process.stdout
+            told = process.stdout.readline()
+            if not told:
+                raise AssertionError(f"Keystone and Glance did not come up:\n{(self._folder / 'openstack.log').read_text(errors='replace')}")
+            self._openstack = process, Openstack(**json.loads(told))
+        return self._openstack[1]
+
+    def _openstack_installed(self) -> str:
+        found = shutil.which("keystone-manage")
+        named = self.config.getini("forgelet_openstack") or os.environ.get("FORGELET_OPENSTACK") or (str(Path(found).parent.parent) if found else "")
+        if not named or not (Path(named) / "bin/keystone-manage").exists() or not (Path(named) / "bin/glance-manage").exists():
+            pytest.skip("Keystone and Glance are not installed: pip install keystone glance gunicorn into an environment, and name its folder in FORGELET_OPENSTACK")
+        return str(named)
+
     def command(self, *words: str) -> str:
         """What `forgelet WORDS` prints. Fails the test with its messages when it does not end with 0."""
         done = subprocess.run(_forgelet(*words), env=self._environment(), cwd=self._folder, capture_output=True, text=True, check=False)
@@ -198,6 +299,11 @@ class Session:
     def close(self) -> None:
         if self._forgelet is not None:
             self._forgelet.http.close()
+        if self._openstack is not None:
+            # The end of its input is its end.
+            assert self._openstack[0].stdin
+            self._openstack[0].stdin.close()
+            self._openstack[0].wait(30)
         if self._reaper is not None:
             assert self._reaper.stdin
             self._reaper.stdin.close()
@@ -274,6 +380,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("forgelet")
     group.addoption("--forgelet-url", default="", help="Test against this running service instead of one of the session's own.")
     parser.addini("forgelet_cache", "Folder that keeps base disks and packages between sessions (the user's cache folder).", default="")
+    parser.addini("forgelet_openstack", "Folder whose bin/ has Keystone and Glance (FORGELET_OPENSTACK, or where PATH finds them).", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -301,6 +408,12 @@ def forgelet(forgelet_session: Session, request: pytest.FixtureRequest) -> Forge
         raise pytest.UsageError(f"@pytest.mark.forgelet knows {', '.join(MARKS)}, not {', '.join(unknown)}")
     service = forgelet_session.forgelet
     service.reset()
+    if "seed" in asked:
+        seed = asked["seed"]
+        service.seed(seed if isinstance(seed, int) else request.path.parent / seed)
+    if "clock" in asked:
+        clock = asked["clock"]
+        service.clock(**({"at": clock} if isinstance(clock, str) else clock))
     for fault in asked.get("faults", ()):
         service.fault(**({"stage": fault} if isinstance(fault, str) else fault))
     return service
@@ -327,6 +440,27 @@ def built_image(forgelet: Forgelet, live_system: Callable[[str], LiveSystem]) ->
         return forgelet.build(forgelet.scan(source), spec)[0]
 
     return build
+
+
+@pytest.fixture
+def booted_image(forgelet: Forgelet, built_image: Callable[..., dict[str, Any]]) -> Iterator[Callable[..., Booted]]:
+    """Boots an image in the local cloud, for this test: `booted_image(image, ports=[80])`, or `booted_image(spec, of="debian12-web")`."""
+    running: list[Booted] = []
+
+    def boot(what: Spec, *, of: str | LiveSystem = "debian12-web", flavor: str = "f1.small", ports: Sequence[int] = ()) -> Booted:
+        image = what if isinstance(what, Mapping) and "uri" in what else built_image(what, of)
+        running.append(forgelet.boot(image, f"booted-{len(running) + 1}", flavor, ports))
+        return running[-1]
+
+    yield boot
+    for one in running:
+        one.terminate()
+
+
+@pytest.fixture(scope="session")
+def openstack(forgelet_session: Session) -> Openstack:
+    """A real Keystone and Glance, where they are installed."""
+    return forgelet_session.openstack()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from emulator.jobs import process
@@ -56,7 +56,17 @@ def _take_down(container: str) -> Undo:
 
 
 def _remove(folder: str) -> Undo:
-    return partial(shutil.rmtree, folder, ignore_errors=True)
+    def act() -> None:
+        # Instances of the local cloud are libvirt's, and outlive the service.
+        instances = list(Path(folder).glob("cloud/instances/*"))
+        if instances:
+            from scanner.host import sweep
+
+            for one in instances:
+                sweep.give_back(one)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    return act
 
 
 UNDO: Mapping[str, Callable[[Any], Undo]] = {"process": _end, "container": _take_down, "folder": _remove}
