@@ -63,6 +63,14 @@ def test_a_slow_keystone_is_called_slow(openstack: Openstack, tmp_path: Path, mo
     assert refused.value.hint and began == []
 
 
+def test_a_slow_glance_that_answers_in_time_has_the_image(openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
+    proxy.delay = 0.5
+    cloud = OpenstackCloud(openstack.opened(glanceUrl=f"http://127.0.0.1:{proxy.port}"))
+    sent = cloud.publish(offer(tmp_path / "image"), Silent(), lambda _: None)
+    assert [one["status"] for one in openstack.images()] == ["active"]
+    cloud.withdraw(sent.cloud_id)
+
+
 def test_an_image_that_is_taken_away_while_it_is_saved(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
     def kill() -> None:
         [image] = openstack.images()

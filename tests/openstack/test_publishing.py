@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import signal
 import subprocess
 import time
@@ -48,7 +49,7 @@ builders:
     assert (there["name"], there["status"], there["visibility"]) == ("scan-test", "active", "private")
     disk = Path(image["folder"]) / image["files"][0]["name"]
     assert there["os_hash_value"] == hashlib.sha512(disk.read_bytes()).hexdigest()
-    assert (there["os_distro"], there["architecture"]) == ("debian", "x86_64")
+    openstack_says_the_same(openstack, there["id"], disk, tmp_path)
     assert "Openstack OW2" in forgelet("account", "check", "Openstack OW2", "--project", "demo")
     listed = forgelet("image", "list")
     assert there["id"] in listed and "Found 1 publications" in listed
@@ -61,6 +62,21 @@ builders:
     forgelet("image", "delete", "--publish-id", "2")
     everything = b"".join(path.read_bytes() for path in service.data.rglob("*") if path.is_file())
     assert PASSWORD.encode() not in everything
+
+
+def openstack_says_the_same(openstack: Openstack, cloud_id: str, disk: Path, scratch: Path) -> None:
+    """OpenStack's own client lists it, shows what a scheduler wants and saves what was built."""
+    assert [(one["ID"], one["Name"], one["Status"]) for one in json.loads(openstack.cli("image", "list", "-f", "json"))] == [(cloud_id, "scan-test", "active")]
+    told = json.loads(openstack.cli("image", "show", "-f", "json", cloud_id))
+    assert (told["disk_format"], told["container_format"], told["visibility"], told["protected"]) == ("qcow2", "bare", "private", False)
+    assert (told["size"], told["min_disk"], told["min_ram"]) == (disk.stat().st_size, 1, 64)
+    own = told["properties"]
+    assert (own["os_hash_algo"], own["os_hash_value"]) == ("sha512", hashlib.sha512(disk.read_bytes()).hexdigest())
+    assert (own["os_distro"], own["os_version"], own["os_type"], own["architecture"]) == ("debian", "12", "linux", "x86_64")
+    assert (own["hw_disk_bus"], own["hw_vif_model"], own["hw_qemu_guest_agent"]) == ("virtio", "virtio", "yes")
+    assert (own["forgelet_sha256"], bool(own["forgelet_version"])) == (hashlib.sha256(disk.read_bytes()).hexdigest(), True)
+    openstack.cli("image", "save", "--file", str(scratch / "saved"), cloud_id)
+    assert (scratch / "saved").read_bytes() == disk.read_bytes()
 
 
 def test_a_cut_upload_is_begun_again(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:

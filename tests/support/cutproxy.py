@@ -68,3 +68,6 @@ class CutProxy:
                 if self.delay:
                     threading.Event().wait(self.delay)
                 client.sendall(data)
+        # A server that hangs up (an idle connection above all) does so before its client too.
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)

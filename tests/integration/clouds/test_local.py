@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 from support.planted import planted_image
 from support.service import Service
+
+from builders.clouds.local import LocalCloud
+from emulator import clean
 
 pytestmark = pytest.mark.libvirt
 BASE = "/api/users/root"
@@ -77,6 +81,47 @@ def test_an_instance_runs_is_found_after_a_restart_and_leaves_nothing(service: S
         assert list((service.data / "cloud/images").iterdir()) == []
     finally:
         again.close()
+    service.__init__(service.data)  # type: ignore[misc]
+
+
+def test_its_states_are_novas(service: Service, tmp_path: Path) -> None:
+    """BUILD while it is made, ACTIVE, SHUTOFF when it was switched off, ERROR when its machine died under it."""
+    sent = published(service, tmp_path)
+    service.fault("provision.start", "hang")
+    made = service.http.post(f"{BASE}/pimages/{sent['dbId']}/deployments", json={"name": "held", "flavor": "f1.tiny"}).json()
+    service.in_stage(made["jobId"], "provision.start")
+    place = f"{BASE}/deployments/{made['applicationId']}"
+    assert service.http.get(place).json()["state"] == "starting"
+    [folder] = (service.data / "cloud/instances").iterdir()
+    assert LocalCloud(service.data / "cloud", "root").instance(folder.name).state == "BUILD"
+    assert service.http.delete(place).status_code == 204
+    assert not folder.exists()
+
+    found = deployed(service, sent)
+    place, name = f"{BASE}/deployments/{found['applicationId']}", f"forgelet-instance-{found['cloudId']}"
+    virsh = ["virsh", "-q", "-c", "qemu:///system"]
+    assert found["state"] == "running"
+    subprocess.run([*virsh, "destroy", name], check=True)
+    assert service.http.get(place).json()["state"] == "stopped"
+    subprocess.run([*virsh, "start", name], check=True)
+    assert service.http.get(place).json()["state"] == "running"
+    os.kill(int(Path(f"/run/libvirt/qemu/{name}.pid").read_text()), signal.SIGKILL)
+    told = service.until(lambda: (now := service.http.get(place).json())["state"] == "on-fire" and now)
+    assert told["fault"] == "the machine crashed"
+    assert service.http.delete(place).status_code == 204
+    assert name not in domains()
+
+
+def test_clean_takes_instances_that_run(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = deployed(service, published(service, tmp_path))
+    name = f"forgelet-instance-{made['cloudId']}"
+    monkeypatch.setattr(clean, "MACHINES", name)
+    monkeypatch.setattr(clean, "OURS", "forgelet-test-none")
+    service.end(signal.SIGTERM)
+    assert name in domains()
+    clean.clean(service.data)
+    assert name not in domains()
+    assert not service.data.exists()
     service.__init__(service.data)  # type: ignore[misc]
 
 
