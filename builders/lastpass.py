@@ -215,6 +215,10 @@ class _Walk:
         try:
             # First of all: where the source has a folder and the tree a link, paths below lead out of the tree, to this machine's own.
             folder = self._folder(entry.path)
+            if entry.type == "socket" and self.report.head.overlay:
+                # It has no contents that an overlay could bring: what is told of it is all there is.
+                with suppress(FileExistsError):
+                    os.mknod(os.fsencode(entry.path).rpartition(b"/")[2], stat.S_IFSOCK | 0o600, dir_fd=folder)
             if not self._of_another_version(entry):
                 self._match_links(entry)
                 self._match_holes(entry)

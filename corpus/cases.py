@@ -72,4 +72,5 @@ def _row(case: Case, found: dict[str, Any] | None) -> str:
         return f"| {case.name} | {case.what} | {route} | {found['date']} | | | | | | | failed: {found['error']} |"
     sums = [" / ".join(str(found["scopes"][scope][key]) for key in ("equal", "explained", "unexplained")) for scope in SCOPES]
     probes = f"{sum(found['probes'])} of {len(found['probes'])} equal" if found["probes"] else "none"
-    return f"| {case.name} | {case.what} | {route} | {found['date']} | {found['distribution']} | {' | '.join(sums)} | {probes} | **{found['unexplained']}** |"
+    worse = ", ".join(["", *found.get("problems", [])])
+    return f"| {case.name} | {case.what} | {route} | {found['date']} | {found['distribution']} | {' | '.join(sums)} | {probes} | **{found['unexplained']}**{worse} |"

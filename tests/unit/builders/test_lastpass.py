@@ -422,3 +422,14 @@ def test_times_of_the_build_are_of_one_moment_and_those_of_the_source_its_own_ho
     assert base.at("/etc/machine-id").stat().st_mtime == 1.7e9
     assert base.at("/usr/bin/cloud").stat().st_mtime == 1.2e9, "older than the build: the package's own"
     assert deviating(base, report) == {}
+
+
+def test_a_socket_is_there_again_with_its_owner_mode_and_time(source: Machine, base: Machine, run_pass: Callable[..., Outcome]) -> None:
+    os.mknod(source.at("/srv/socket"), stat.S_IFSOCK | 0o620)
+    os.utime(source.at("/srv/socket"), (1.4e9, 1.4e9))
+    report = overlay_scan(source)
+    outcome = run_pass(report, base, "cloud")
+    info = base.at("/srv/socket").lstat()
+    assert (stat.S_ISSOCK(info.st_mode), stat.S_IMODE(info.st_mode), info.st_mtime) == (True, stat.S_IMODE(source.at("/srv/socket").lstat().st_mode), 1.4e9)
+    assert outcome.lacking == []
+    assert deviating(base, report) == {}
