@@ -37,12 +37,12 @@ def fate(report: Report, entry: FileEntry) -> Fate:
         return Fate("install", "the package that ships it is installed again, at the same version; owner, mode, attributes and time are set from the report")
     if own is not None:
         return Fate("keep-own", own.reason, own.name)
-    if entry.type == Kind.SOCKET:
-        return Fate("nothing", "a socket is made by the program that listens on it")
     if not head.overlay:
         return Fate("not-brought", "the scan has no overlay: contents outside packages were not captured", "no-overlay")
     if entry.state == State.MISSING:
         return Fate("delete", "the source does not have it: a whiteout of the overlay takes it away")
     if entry.path in TRANSLATED:
         return Fate("translate", rules()["translated"].reason, "translated")
+    if entry.type == Kind.SOCKET:
+        return Fate("restore", "a socket has no contents: it is made again, with owner, mode and time from the report")
     return Fate("restore", "its contents are in the overlay; owner, mode, attributes and time are set from the report")
