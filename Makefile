@@ -1,6 +1,6 @@
 # The menu. Each line that a person may choose has its words behind two hashes; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit lint bench corpus docs run engines stop doctor clean
+.PHONY: help demo test nova check unit lint bench corpus docs run engines stop doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,6 +10,9 @@ demo: ## install what is missing, migrate a live system, show the proof
 
 test: ## install what is missing, run every test on the real engines
 	@scripts/test.sh
+
+nova: ## publish to a real Glance, start on a real Nova; not in `make test`
+	@scripts/test.sh tests/nova
 
 check: ## lint, types, import arrows, unit tests: no root, no engines
 	@scripts/check.sh
