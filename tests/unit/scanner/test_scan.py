@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -184,3 +185,15 @@ def test_a_bad_end_of_the_agent_is_told_with_its_words(machine, tmp_path):
     target = DirectoryTarget(machine.root)
     with pytest.raises(StepFailed, match="No such file"), target.capture(tmp_path / "none") as stream:
         stream.read()
+
+
+@pytest.mark.parametrize("file", ["files.ndjson.zst.partial", "known.zst"])
+def test_a_disk_that_is_full_ends_the_scan_with_its_own_error_and_no_half_report(machine, tmp_path, file):
+    into = tmp_path / "into"
+    into.mkdir()
+    # The kernel's own full disk: whatever is written there fails with ENOSPC.
+    (into / file).symlink_to("/dev/full")
+    with pytest.raises(OSError) as caught:
+        scan(machine.target(), into, Silent())
+    assert caught.value.errno == errno.ENOSPC
+    assert not [one.name for one in into.iterdir() if one.name in (file, "files.ndjson.zst", "head.json")]
