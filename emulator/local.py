@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emulator.doctor import Diagnosis
     from emulator.lab.lab import LiveSystem
+    from emulator.lab.lessons.checks import Look, Step
+    from emulator.lab.lessons.lesson import Lesson
+    from emulator.lab.lessons.state import Begun
     from emulator.settings import Settings
 
 
@@ -87,6 +90,74 @@ def lab_drift(target: str, seed: int, count: int) -> dict[str, Any]:
     from emulator.lab.drift.shell import shell_of
 
     return drift(shell_of(target), target, seed, count).told()
+
+
+def lessons() -> list[tuple[Lesson, Begun | None]]:
+    """Every lesson in order, and since when it is up."""
+    from emulator.lab.lessons import state
+    from emulator.lab.lessons.lesson import lessons
+
+    data = load().data
+    return [(one, state.read(data, one.name)) for one in lessons().values()]
+
+
+def lesson(name: str) -> tuple[Lesson, Begun | None]:
+    """One lesson, and since when it is up. Raises `NotFound`."""
+    from emulator.lab.lessons import state
+    from emulator.lab.lessons.lesson import find_lesson
+
+    return find_lesson(name), state.read(load().data, name)
+
+
+def lesson_begin(name: str, say: Callable[[str], None]) -> Begun:
+    """Put the live systems of a lesson up, from the begin. Raises as `emulator.lab.lessons.stage.begin`."""
+    from emulator.folders import Folders
+    from emulator.lab.lessons.lesson import find_lesson
+    from emulator.lab.lessons.stage import begin
+    from scanner.host.mirrors import debian_mirrors
+
+    settings, found = load(), find_lesson(name)
+    mirrors = debian_mirrors(environ={**os.environ, **settings.environment()})
+    folders = Folders(settings.data)
+    folders.make()
+    return begin(found, settings.data, mirrors, folders.cache / "lab", _Teller(say))
+
+
+def lesson_end(name: str) -> None:
+    """Take the live systems of a lesson away. Raises `NotFound` when it is not up, `Unreachable`."""
+    from emulator.lab.lessons import state
+    from emulator.lab.lessons.lesson import find_lesson
+    from emulator.lab.lessons.stage import take_down
+    from scanner.errors import NotFound
+
+    gone = take_down(find_lesson(name))
+    if not state.forget(load().data, name) and not gone:
+        raise NotFound(f"the lesson '{name}' is not up", hint=f"forgelet lab up {name}")
+
+
+def lesson_hint(name: str) -> str:
+    """The next hint of a lesson; the last one again when there are no more. Raises `NotFound`."""
+    from emulator.lab.lessons import state
+
+    found, begun = lesson(name)
+    number = min(begun.hints if begun else 0, len(found.hints) - 1)
+    if begun:
+        state.write(load().data, begun.model_copy(update={"hints": number + 1}))
+    return f"{number + 1}/{len(found.hints)}: {found.hints[number]}"
+
+
+def lesson_check(begun: Begun, look: Look, answers: Sequence[str]) -> list[Step]:
+    """What the lesson asks for, and whether it is there. Raises what `look` raises."""
+    from emulator.lab.lessons.checks import check
+
+    return check(begun, look, answers)
+
+
+def lesson_digest(container: str, path: str) -> str:
+    """The SHA-256 of a file of a live system, as it is now. Raises `Unreachable`."""
+    from emulator.lab.lessons.stage import digest
+
+    return digest(container, path)
 
 
 def doctor() -> Diagnosis:

@@ -8,22 +8,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.commands import lesson
 from cli.render import Format, Output, as_json, say, table, warn
 from emulator import local
 
 if TYPE_CHECKING:
     from emulator.lab.lab import LiveSystem
 
-app = typer.Typer(help="Live systems to practise on.", no_args_is_help=True)
+app = typer.Typer(help="Live systems to practise on, and lessons.", no_args_is_help=True)
+app.command()(lesson.check)
+app.command()(lesson.hint)
+app.command()(lesson.reset)
 
 
 @app.command()
 def up(
-    system: Annotated[str, typer.Argument(help="Which one; `lab list` names them.")],
+    system: Annotated[str, typer.Argument(help="A live system or a lesson; `lab list` names them.")],
     name: Annotated[str, typer.Option(help="The container's name; as the live system unless given.")] = "",
     output: Output = Format.TABLE,
 ) -> None:
-    """Put a live system up: a running container that looks lived in."""
+    """Put a live system up: a running container that looks lived in; or a lesson, with all that it needs."""
+    if not name and lesson.is_lesson(system):
+        lesson.begin(system, output)
+        return
     live = local.lab_up(system, lambda line: (warn if output is Format.JSON else say)(f"... {line}"), name=name)
     if output is Format.JSON:
         as_json(_told(live))
@@ -34,23 +41,34 @@ def up(
 
 
 @app.command("list")
-def list_systems(output: Output = Format.TABLE) -> None:
-    """List the live systems, up or not."""
-    systems = local.lab_list()
+def list_systems(
+    lessons: Annotated[bool, typer.Option("--lessons", help="The lessons only.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the live systems, up or not, and the lessons."""
+    if lessons and output is Format.JSON:
+        as_json([lesson.told(one, begun) for one, begun in local.lessons()])
+        return
+    systems = [] if lessons else local.lab_list()
     if output is Format.JSON:
         as_json([_told(system) for system in systems])
         return
     rows = [(system.name, system.status, system.url or "-", system.summary) for system in systems]
-    say(table(("Name", "Status", "Page", "What it is"), rows))
+    if rows:
+        say(table(("Name", "Status", "Page", "What it is"), rows))
+    say(table(("Lesson", "Status", "What is learnt"), lesson.shown()))
 
 
 @app.command()
 def down(
-    name: Annotated[str, typer.Argument(help="The container's name, as `lab list` shows it.")],
+    name: Annotated[str, typer.Argument(help="The container's name, or a lesson's, as `lab list` shows it.")],
     image: Annotated[bool, typer.Option("--image", help="Remove its image too: the next `up` builds it anew.")] = False,
 ) -> None:
-    """Take a live system down. Its image stays, so that the next `up` takes a second."""
-    local.lab_down(name, image=image)
+    """Take a live system, or those of a lesson, down. Its image stays, so that the next `up` takes a second."""
+    if lesson.is_lesson(name):
+        local.lesson_end(name)
+    else:
+        local.lab_down(name, image=image)
     say(f"OK: {name} is down")
 
 

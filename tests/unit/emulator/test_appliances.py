@@ -13,12 +13,17 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from cli.client import Client
+from cli.commands.lesson import Service as Look
 from emulator.jobs import templates
 from emulator.jobs.inprocess import InProcessQueue
 from emulator.jobs.outcome import Outcome, done
 from emulator.jobs.tasks import Assignment
+from emulator.lab.lessons.checks import check
+from emulator.lab.lessons.state import Begun
 from emulator.resources.appliances.tables import Appliance
 from emulator.service import Service
+from emulator.storage import stamp
 from scanner.report import FileEntry, Package, ScanReport, System, file_table, write_head
 
 BASE = "/api/users/root"
@@ -239,3 +244,13 @@ def test_answers_are_uforges_xml(drive_templates: Templates, http: TestClient) -
 def test_paths_of_uploads_stay_in_the_data_folder(drive_templates: Templates, service: Service, tmp_path: Path) -> None:
     drive_templates.upload(archive(STACK, ("/abs", b"x")))
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+def test_a_lesson_sees_a_template_of_a_scan_and_what_it_sets_up(drive_templates: Templates, http: TestClient) -> None:
+    look = Look(Client("http://testserver/api", "root", "forgelet", http._transport))
+    lesson = Begun(lesson="edit-template", since=stamp.now(), word="saddle-1")
+    drive_templates.upload(archive({**STACK, "name": "mine", "installation": {"timezone": "Pacific/Auckland", "welcomeMessage": "saddle-1"}}))
+    assert [step.done for step in check(lesson, look)] == [False, False, False, False]
+    made = drive_templates.scanned()
+    assert [step.done for step in check(lesson, look)] == [True, False, False, False]
+    assert look.get(f"appliances/{made['dbId']}/images") == {"images": {"image": []}}
