@@ -17,6 +17,7 @@ from cli.commands import (
     clean,
     deploy,
     doctor,
+    evidence,
     fault,
     image,
     job,
@@ -70,6 +71,7 @@ app.add_typer(catalogue.quota_app, name="quota")
 app.add_typer(cache.app, name="cache")
 app.add_typer(lab.app, name="lab")
 app.add_typer(fault.app, name="fault")
+app.command()(evidence.verify)
 app.command()(doctor.doctor)
 app.command()(clean.clean)
 

@@ -39,7 +39,7 @@ def publish(folders: Folders, job: Job) -> None:
     if job.kind == "verify":
         place = folders.verification(job.arguments["image"], job.id)
         place.parent.mkdir(exist_ok=True)
-        (result / "fidelity.json").rename(place)
+        result.rename(place)
     else:
         result.rename(_place(folders, job))
 
