@@ -3,7 +3,8 @@
     UserError
     ├── SpecError          the builder file is wrong: every mistake with key and line    (exit 1)
     ├── CloudRefused       the cloud does not want it: its own words                     (exit 1)
-    └── Blocked            a rehearsal says that the build cannot succeed, and why       (exit 1)
+    ├── Blocked            a rehearsal says that the build cannot succeed, and why       (exit 1)
+    └── Refuted            a bundle of evidence does not hold                            (exit 1)
     StepFailed
     ├── BuildFailed        diskimage-builder or the last pass failed                     (exit 5)
     │   ├── Unresolved     the packages cannot be installed together                     (exit 5)
@@ -46,6 +47,12 @@ class Blocked(UserError):
     """The rehearsal's verdict is that the build cannot succeed. `problems` are the points that block it."""
 
     code = "blocked"
+
+
+class Refuted(UserError):
+    """The bundle of evidence is not what it says it is; `problems` names everything that does not hold."""
+
+    code = "evidence-refuted"
 
 
 class BuildFailed(StepFailed):

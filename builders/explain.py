@@ -24,6 +24,7 @@ class Rule:
     kinds: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
     base_wins: bool = False
+    source: str = ""
 
     def covers(self, path: str) -> bool:
         return self.pattern is not None and self.pattern.fullmatch(path) is not None
@@ -51,6 +52,7 @@ def _rule(entry: dict[str, object]) -> Rule:
         frozenset(entry.get("kinds", ())),  # type: ignore[call-overload]
         frozenset(entry.get("fields", ())),  # type: ignore[call-overload]
         bool(entry.get("base_wins", False)),
+        str(entry.get("source", "")),
     )
 
 
@@ -77,25 +79,32 @@ def canonical(path: str) -> str:
 
 
 def listed_by(root: Path, packages: Iterable[str]) -> set[str]:
-    """Every path that the named packages (`name` or `name:arch`) list, on the system below `root`. Source: dpkg's `info/*.list`."""
-    found: set[str] = set()
-    info = root / "var/lib/dpkg/info"
-    place = canonical if not (root / "bin").is_dir() or (root / "bin").is_symlink() else str
-    for package in packages:
-        for name in (f"{package}.list", f"{package}:amd64.list"):
-            if (info / name).exists():
-                text = (info / name).read_bytes().decode(errors="surrogateescape")
-                found.update(place(line) for line in text.splitlines())
-    return found
+    """Every path that the named packages (`name` or `name:arch`) list, on the system below `root`."""
+    merged = not (root / "bin").is_dir() or (root / "bin").is_symlink()
+    return listed(lists_of(root, packages).values(), merged=merged)
+
+
+def lists_of(root: Path, packages: Iterable[str]) -> dict[str, bytes]:
+    """Path -> contents of the lists that dpkg keeps of the named packages. Source: its `info/*.list`."""
+    info = "/var/lib/dpkg/info"
+    paths = (f"{info}/{name}" for package in packages for name in (f"{package}.list", f"{package}:amd64.list"))
+    return {path: Path(f"{root}{path}").read_bytes() for path in paths if Path(f"{root}{path}").exists()}
+
+
+def listed(lists: Iterable[bytes], *, merged: bool) -> set[str]:
+    """The paths of such lists, as they are on a system whose /usr is merged or not."""
+    place = canonical if merged else str
+    return {place(line) for text in lists for line in text.decode(errors="surrogateescape").splitlines()}
 
 
 class Explainer:
     """Explains differences of paths; what belongs to added packages is read from the copy itself."""
 
-    def __init__(self, added: set[str], link: Callable[[str], str | None], nearest: set[str] | None = None) -> None:
+    def __init__(self, added: set[str], link: Callable[[str], str | None], nearest: set[str] | None = None, *, container: bool = True) -> None:
         """`added`: paths of added packages; `link`: a path's link target on the copy, None when it is no symlink; `nearest`: paths of
-        packages that came in another version than the source's."""
+        packages that came in another version than the source's; `container`: whether the source is one."""
         self.added = added
+        self.container = container
         self.nearest = nearest or set()
         self.link = link
 
@@ -103,7 +112,7 @@ class Explainer:
         """The name of the rule that explains this difference, or None."""
         fields = tuple(fields)
         for rule in rules().values():
-            if rule.explains(path, kind, fields):
+            if rule.explains(path, kind, fields) and (self.container or rule.source != "container"):
                 return rule.name
         if kind == ONLY_COPY and path in self.added:
             return "added-package"

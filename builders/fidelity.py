@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from builders.copydisk import SECRETS, Disk
 from builders.explain import CHANGED, ONLY_COPY, ONLY_SOURCE, Explainer, rules
 from builders.image import Difference, Excuse, Scope
 from scanner.agent.tree import printable
@@ -23,14 +22,16 @@ from scanner.compare import (
     compare_services,
     compare_users,
 )
-from scanner.overlay import member_path, open_overlay
-from scanner.report import FileEntry, Package, Report, Service, State
+from scanner.report import FileEntry, Package, Report, Service, State, User
 
 _NEAREST = frozenset({"size", "sha256", "mtime", "target", "hardlink", "extents", "type"})
 """What another version of a package may change of its files."""
 _GROWN = frozenset({"size", "sha256", "mtime"})
+_RECORD = re.compile(r"/var/lib/dpkg/info/([^:/]+?)(?::[^./]+)?\.[^./]+")
 _HOST_KEY = re.compile(r"/etc/ssh/ssh_host_[a-z0-9]+_key(\.pub)?")
 _NOT_BROUGHT = frozenset({State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED, State.MANAGED})
+_SYSTEM = ("distribution", "version", "codename", "arch", "package_arch", "hostname", "timezone", "locale", "keyboard")
+_NO_SHELL = ("nologin", "false", "sync")
 SYSTEM_IDS = range(1, 1000)
 """Not 0: another name for root is never something that a package makes for itself."""
 
@@ -50,6 +51,15 @@ class Comparison:
         self.scopes[scope] = Scope(equal=total - touching, explained=explained, unexplained=len(found) - explained)
         self.differences += found
 
+    def include(self, scope: str, sums: Scope, found: Iterable[Difference]) -> None:
+        """A scope that was judged elsewhere."""
+        self.scopes[scope] = sums
+        self.differences += found
+
+    def sorted(self) -> list[Difference]:
+        """Unexplained ones first, else in the order in which they were found."""
+        return sorted(self.differences, key=lambda one: one.rule is not None)
+
     def excuses(self) -> list[Excuse]:
         counts = Counter(one.rule for one in self.differences if one.rule)
         return [Excuse(rule=name, reason=rules()[name].reason, count=counts[name]) for name in rules() if counts[name]]
@@ -57,10 +67,10 @@ class Comparison:
 
 @dataclass(slots=True)
 class Copy:
-    """The migrated machine: its report, its file system mounted read-only, and the names of the packages that were added."""
+    """The migrated machine: its report, its disk, and the names of the packages that were added."""
 
     report: Report
-    root: Path
+    disk: Disk
     added: set[str]
     translated: dict[str, str] = field(default_factory=dict)
     """Configuration that the build translated: path -> sha256 of what it wrote (`translate.py`)."""
@@ -68,15 +78,26 @@ class Copy:
     """Package -> the version that the build took instead of the source's (`packages: nearest`)."""
 
 
-def compare(source: Report, copy: Copy, explainer: Explainer) -> Comparison:
+def compare(source: Report, copy: Copy, explainer: Explainer | None = None) -> Comparison:
     """Everything that a report tells, scope by scope."""
+    container = source.head.system.container is not None
+    explainer = explainer or Explainer(copy.disk.listed(copy.added), copy.disk.link, container=container)
     result = Comparison()
+    result.add("system", len(_SYSTEM), _system(source, copy))
     result.add("packages", len(source.head.packages), _packages(source, copy))
     result.add("files", _present(source), _files(source, copy, explainer))
     result.add("users", len(source.head.users) + len(source.head.groups), _accounts(source, copy))
     result.add("services", len(source.head.services), _services(source, copy, explainer))
-    result.differences.sort(key=lambda one: one.rule is not None)
+    result.differences = result.sorted()
     return result
+
+
+def _system(source: Report, copy: Copy) -> Iterator[Difference]:
+    """What the machine says of itself; of what the source does not say, the copy may say anything."""
+    for name in _SYSTEM:
+        ours, theirs = (_printable(str(getattr(side.head.system, name))) for side in (source, copy.report))
+        if ours and ours != theirs:
+            yield Difference(scope="system", item=name, what="value", source=ours, copy=theirs)
 
 
 def _present(source: Report) -> int:
@@ -127,7 +148,7 @@ def _enabled_by(left: Service, right: Service, fields: Iterable[str], explainer:
 
 def _accounts(source: Report, copy: Copy) -> Iterator[Difference]:
     for one in compare_users(source, copy.report):
-        rule = "added-account" if one.left is None and getattr(one.right, "uid", 0) in SYSTEM_IDS else None
+        rule = "added-account" if one.left is None and isinstance(one.right, User) and _only_a_service(one.right) else None
         if not source.head.overlay and one.fields == ("password",):
             rule = "no-overlay"
         if one.fields == ("password",) and any(secret.path == "/etc/shadow" for secret in source.head.redacted):
@@ -139,29 +160,15 @@ def _accounts(source: Report, copy: Copy) -> Iterator[Difference]:
     yield from _secrets(source, copy)
 
 
+def _only_a_service(user: User) -> bool:
+    """Whether nobody can log in by it: what packages make for themselves."""
+    return user.uid in SYSTEM_IDS and user.password in ("locked", "none") and user.shell.rpartition("/")[2] in _NO_SHELL
+
+
 def _secrets(source: Report, copy: Copy) -> Iterator[Difference]:
-    """Password hashes and their ages, line by line; only whether they are the same is told."""
-    overlay = source.folder / "overlay.tar.zst"
-    if not source.head.overlay or not overlay.exists():
-        return
-    ours = _shadow(_member(overlay, "/etc/shadow"))
-    theirs = _shadow((copy.root / "etc/shadow").read_bytes())
-    for name, line in ours.items():
-        if theirs.get(name) != line:
-            yield Difference(scope="users", item=name, what="password hash or its age")
-
-
-def _shadow(table: bytes) -> dict[str, bytes]:
-    return {line.partition(b":")[0].decode(errors="backslashreplace"): line for line in table.splitlines()}
-
-
-def _member(overlay: Path, path: str) -> bytes:
-    with open_overlay(overlay) as tar:
-        for member in tar:
-            if member_path(member) == path and member.isreg():
-                data = tar.extractfile(member)
-                return data.read() if data else b""
-    return b""
+    """Passwords, their ages and more, line by line; only whether they are the same is told."""
+    for table, name in copy.disk.secrets(source):
+        yield Difference(scope="users", item=f"group {name}" if table == "/etc/gshadow" else name, what=SECRETS[table])
 
 
 def _files(source: Report, copy: Copy, explainer: Explainer) -> list[Difference]:
@@ -192,17 +199,32 @@ def _there(entry: FileEntry | None) -> bool:
 def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Explainer) -> str | None:
     kind = kind_of(one)
     rule = explainer.explain(one.path, kind, one.fields)
+    if rule == "package-database" and not _may_differ(one, kind, source, copy):
+        return None
+    if rule == "injected-keys" and kind == ONLY_COPY and one.right is not None and one.right.size and one.right.type == "file":
+        # The machine of a proof is given no keys: what is in there came from somewhere else.
+        return None
     if rule is None and kind == ONLY_SOURCE and one.left is not None and one.left.state == State.EXCLUDED and one.left.type != "directory":
         return "left-out"
     if rule is None and kind == CHANGED and _translated(one, copy):
         return "translated"
     if rule is None and _owner(one) in copy.nearest and _NEAREST.issuperset(one.fields if kind == CHANGED else ()):
         return "nearest-version"
-    if rule is None and kind == CHANGED and _log_grew(one, copy.root):
+    if rule is None and kind == CHANGED and _log_grew(one, copy.disk):
         return "log-appended"
     if rule is None and not source.head.overlay and kind != ONLY_COPY and one.left is not None and one.left.state in _NOT_BROUGHT - {State.MANAGED}:
         return "no-overlay"
     return rule or _redacted(one, kind, source)
+
+
+def _may_differ(one: FileDifference, kind: str, source: Report, copy: Copy) -> bool:
+    """Of what dpkg keeps of one package (its scripts, its digests, its list): only the time, where both have it at the same version."""
+    match = _RECORD.fullmatch(one.path)
+    if match is None or match[1] in copy.nearest or (kind == CHANGED and one.fields == ("mtime",)):
+        return True
+    if kind == ONLY_COPY:
+        return match[1] in copy.added or not source.head.overlay
+    return not any(package.name == match[1] and package.status == "installed" for package in source.head.packages)
 
 
 def _translated(one: FileDifference, copy: Copy) -> bool:
@@ -223,12 +245,11 @@ def _redacted(one: FileDifference, kind: str, source: Report) -> str | None:
     return "redacted" if printable(os.fsencode(one.path)) in {secret.path for secret in source.head.redacted} else None
 
 
-def _log_grew(one: FileDifference, root: Path) -> bool:
+def _log_grew(one: FileDifference, disk: Disk) -> bool:
     left, right = one.left, one.right
     if left is None or right is None or left.type != "file" or not one.path.startswith("/var/log/") or not _GROWN.issuperset(one.fields) or right.size < left.size:
         return False
-    with (root / one.path.lstrip("/")).open("rb") as log:
-        return hashlib.sha256(log.read(left.size)).hexdigest() == left.sha256
+    return disk.prefix(one.path, left.size) == left.sha256
 
 
 def _folders(found: list[tuple[FileDifference, str | None]]) -> list[tuple[FileDifference, str | None]]:

@@ -89,7 +89,7 @@ class Difference(_Data):
     """One thing that is not the same on source and copy."""
 
     scope: str
-    """`packages`, `files`, `users` or `services`"""
+    """`system`, `packages`, `files`, `users`, `services`, `witnesses` or `probes`"""
     item: str
     """The package, path, user or unit; paths are printable (see `BlindSpot.path`)."""
     what: str
@@ -118,8 +118,32 @@ class Scope(_Data):
     unexplained: int = 0
 
 
+class Witness(_Data):
+    """What an independent tool said, and whether it is content."""
+
+    name: str
+    status: int
+    """Its exit status."""
+    said: str
+    verdict: str = ""
+    """`agrees`, `explained` (what it complains of has its rule), `contradicts`, or `cannot say`"""
+
+
+class Proven(_Data):
+    """What exactly was compared."""
+
+    source: str = ""
+    scan_digest: str = ""
+    copy_digest: str = ""
+    """Of the copy's own file table."""
+    image: str = ""
+    """sha256 of the file that was booted."""
+
+
 class Fidelity(_Data):
     """The fidelity report: is the copy the source?"""
+
+    proven: Proven = Field(default_factory=Proven)
 
     scopes: dict[str, Scope] = Field(default_factory=dict)
     differences: list[Difference] = Field(default_factory=list)
@@ -128,9 +152,12 @@ class Fidelity(_Data):
     runtime: dict[str, Any] = Field(default_factory=dict)
     """What the booted copy answered: failed units, cloud-init status, kernel, seconds to the agent."""
     probes: list[dict[str, Any]] = Field(default_factory=list)
-    """`probe`, `status`, `sha256`, `size`, and whether it is `equal` to the source's answer."""
-    witnesses: dict[str, str] = Field(default_factory=dict)
-    """What independent tools said: sfdisk, qemu-img check, dpkg --verify."""
+    """As `probes.row` makes them: both answers, and whether they are `equal`."""
+    source_failed: list[str] = Field(default_factory=list)
+    """Units that fail on the source."""
+    witnesses: list[Witness] = Field(default_factory=list)
+    transcript: list[str] = Field(default_factory=list)
+    """What the copy wrote to its serial console, line by line, printable."""
     stages: dict[str, float] = Field(default_factory=dict)
 
     @property
@@ -138,6 +165,10 @@ class Fidelity(_Data):
         return sum(scope.unexplained for scope in self.scopes.values())
 
     @property
+    def explained(self) -> int:
+        return sum(scope.explained for scope in self.scopes.values())
+
+    @property
     def faithful(self) -> bool:
-        """Nothing unexplained, nothing failed at run time, every probe equal."""
-        return not self.unexplained and not self.runtime.get("problems") and all(p["equal"] for p in self.probes)
+        """Nothing is unexplained: no path, no account, no witness, no probe."""
+        return bool(self.scopes) and not self.unexplained

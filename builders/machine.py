@@ -84,13 +84,18 @@ class Machine:
 
     def execute(self, *argv: str, timeout: float = 180.0) -> tuple[int, str]:
         """Run a program in the guest; its exit status and output. Raises `BootFailed` when it does not end in time."""
+        status, said = self.output(*argv, timeout=timeout)
+        return status, said.decode(errors="replace")
+
+    def output(self, *argv: str, timeout: float = 180.0) -> tuple[int, bytes]:
+        """As `execute`, with the output as it is."""
         pid = self.agent("guest-exec", path=argv[0], arg=list(argv[1:]), **{"capture-output": True})["pid"]
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             status = self.agent("guest-exec-status", pid=pid)
             if status["exited"]:
                 out = base64.b64decode(status.get("out-data", "")) + base64.b64decode(status.get("err-data", ""))
-                return status.get("exitcode", -1), out.decode(errors="replace")
+                return status.get("exitcode", -1), out
             time.sleep(0.3)
         raise BootFailed(f"'{' '.join(argv)}' did not end in the guest within {timeout:.0f} s")
 

@@ -1,135 +1,152 @@
-"""The proof: boot a throw-away copy, ask it, shut it down, read its disk, compare with the source."""
+"""The proof: boot a throw-away copy, ask it, shut it down, read its disk, compare with the source, hear the witnesses."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builders import probes as probing
-from builders.explain import Explainer, listed_by
+from builders.copydisk import Mounted
 from builders.fidelity import Comparison, Copy, compare
-from builders.image import Fidelity, Image, driver
+from builders.image import Fidelity, Image, Proven, Witness, driver
 from builders.machine import Machine, booted
-from builders.probes import Answer, Probe
+from builders.probes import Answer, Probe, Site
+from builders.proof import kept, questions, witnesses
+from builders.sites import Booted, source_site
 from builders.stages import Stages
 from scanner.host.disks import root_of
 from scanner.host.run import run
 from scanner.progress import Progress, Silent
 from scanner.report import Report
 from scanner.scan import scan as read_tree
+from scanner.targets.access import Access
 from scanner.targets.directory import DirectoryTarget
 
+_ORDERS = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[@-Z\\-_])")
 
-def verify(scan: Path, image: Path, work: Path, progress: Progress, *, probes: Sequence[str] = (), source: str = "") -> Fidelity:
+
+def verify(
+    scan: Path, image: Path, work: Path, progress: Progress, *, probes: Sequence[str] = (), source: str = "", access: Access | None = None, keep: Path | None = None
+) -> Fidelity:
     """Compare the machine that boots from the image in folder `image` with the scan in folder `scan`.
 
-    `probes` are `http://:PORT/PATH` lines; each is run on the source (`source`: a target label such as `docker:web`, still running)
-    and on the copy, and the bodies compared. Stages: `boot`, `ask`, `read`, `compare`.
-    Raises `BootFailed`, `MissingTool`, `UserError`, `NotFound`, `Unreachable`, `Cancelled`.
+    `probes` are lines as `builders/probes.py` reads them; each is asked of the source (`source`: a target label such as `docker:web`,
+    still running, opened by `access`) and of the copy. Into the folder `keep` goes what a check elsewhere needs (`proof/kept.py`).
+    Stages: `boot`, `ask`, `read`, `compare`. Raises `BootFailed`, `MissingTool`, `UserError`, `NotFound`, `Unreachable`, `Cancelled`.
     """
     wanted = probing.parse(probes)
-    ports = {probe.port: probing.source_port(source, probe.port) for probe in wanted}
-    return _Proof(scan, image, work, progress).run(wanted, ports)
+    with ExitStack() as held:
+        live = held.enter_context(source_site(source, access, progress.log))
+        return Proof(scan, image, work, progress, keep).run(wanted, live)
 
 
 @dataclass(slots=True)
-class _Proof:
+class Told:
+    """What was heard of the running copy, and of the source meanwhile."""
+
+    runtime: dict[str, Any] = field(default_factory=dict)
+    witnesses: list[Witness] = field(default_factory=list)
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    source_failed: frozenset[str] = frozenset()
+    """Units that fail on the source."""
+    transcript: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Proof:
+    """One proof; its two halves can be done apart: `boot`, and `judge` of whatever disk the copy has now."""
+
     scan: Path
     image: Path
     work: Path
     progress: Progress
+    keep: Path | None = None
+    clock: Stages = field(init=False)
 
-    def run(self, wanted: Sequence[Probe], source_ports: dict[int, int]) -> Fidelity:
-        told, source = Image.load(self.image), Report(self.scan)
-        file = told.file()
-        clock = Stages(self.progress)
+    def __post_init__(self) -> None:
+        self.clock = Stages(self.progress)
         self.work.mkdir(parents=True, exist_ok=True)
-        forwards = sorted({probe.port for probe in wanted})
-        hostname = source.head.system.hostname
-        with booted(self.image / file.name, driver(file.format), told.memory, self.work, hostname=hostname, forwards=forwards) as machine:
-            with clock.stage("boot", 5, "Booting the copy"):
+
+    def run(self, wanted: Sequence[Probe], live: Site | None) -> Fidelity:
+        told, source = Image.load(self.image), Report(self.scan)
+        disk, heard = self.boot(told, source, wanted, live)
+        return self.judge(told, source, disk, heard)
+
+    def boot(self, image: Image, source: Report, wanted: Sequence[Probe], live: Site | None) -> tuple[Path, Told]:
+        """The copy's disk after a clean shutdown, and what was heard of it before."""
+        file, hostname = image.file(), source.head.system.hostname
+        with booted(self.image / file.name, driver(file.format), image.memory, self.work, hostname=hostname, forwards=probing.ports(wanted)) as machine:
+            with self.clock.stage("boot", 5, "Booting the copy"):
                 seconds = machine.wait_for_agent()
-            with clock.stage("ask", 45, "Asking the copy"):
-                runtime = {"agent_seconds": round(seconds, 1), **ask(machine)}
-                rows = [_probe(probe, source_ports[probe.port], machine.ports[probe.port]) for probe in wanted]
-            self._transcript(machine)
+            with self.clock.stage("ask", 45, "Asking the copy"):
+                runtime, heard = questions.ask(machine)
+                rows = [self._probe(probe, live, Booted(machine)) for probe in wanted]
+                failed = _failed(live, runtime["failed_units"]) if live is not None else frozenset()
             machine.shut_down()
-        with root_of(machine.disk, "qcow2", self.work) as root:
-            with clock.stage("read", 70, "Reading the copy's disk"):
-                copy = self._read(root, told)
-            with clock.stage("compare", 90, "Comparing"):
-                result = self._compare(source, copy)
-                witnesses = _witnesses(self.image / file.name, file.format, root)
-        return Fidelity(
-            scopes=result.scopes,
-            differences=result.differences,
-            excuses=result.excuses(),
-            runtime=runtime,
-            probes=rows,
-            witnesses=witnesses,
-            stages=clock.seconds,
-        )
+            transcript = self._transcript(machine)
+            return machine.disk, Told({"agent_seconds": round(seconds, 1), **runtime}, heard, rows, failed, transcript)
+
+    def judge(self, image: Image, source: Report, disk: Path, heard: Told) -> Fidelity:
+        """Read the disk of the copy, a qcow2, and say what follows from everything."""
+        with root_of(disk, "qcow2", self.work) as root:
+            with self.clock.stage("read", 70, "Reading the copy's disk"):
+                copy = self._read(root, image)
+            with self.clock.stage("compare", 90, "Comparing"):
+                found = compare(source, copy)
+                spoken = [*heard.witnesses, witnesses.of_tree(root), *witnesses.of_image(self.image, image.files, self.work)]
+                if self.keep is not None:
+                    kept.save(self.keep, copy)
+        return conclude(image, source, copy.report, found, heard, spoken, self.clock.seconds)
 
     def _read(self, root: Path, told: Image) -> Copy:
         folder = self.work / "copy"
         folder.mkdir()
-        report = read_tree(DirectoryTarget(root), folder, Silent())
-        translated = told.provenance.get("last_pass", {}).get("translated", {})
-        return Copy(report, root, {addition.item for addition in told.additions}, translated, told.nearest)
+        return kept.copy_of(told, read_tree(DirectoryTarget(root), folder, Silent()), Mounted(root))
 
-    def _compare(self, source: Report, copy: Copy) -> Comparison:
-        def link(path: str) -> str | None:
-            try:
-                return str(Path(f"{copy.root}{path}").readlink())
-            except OSError:
-                return None
+    def _probe(self, probe: Probe, live: Site | None, copy: Site) -> dict[str, Any]:
+        ours = probe.of(live) if live is not None else Answer(0, error="nobody said where the source is (--source)")
+        return probing.row(probe, ours, probe.of(copy))
 
-        added = listed_by(copy.root, copy.added)
-        return compare(source, copy, Explainer(added, link))
-
-    def _transcript(self, machine: Machine) -> None:
+    def _transcript(self, machine: Machine) -> list[str]:
         run(["chmod", "a+r", str(machine.console)], root=True, check=False)
-        for line in machine.console.read_bytes().decode(errors="replace").splitlines():
+        lines = [_shown(line) for line in machine.console.read_bytes().decode(errors="replace").splitlines()]
+        for line in lines:
             self.progress.log(f"console: {line}")
+        return lines
 
 
-def ask(machine: Machine) -> dict[str, Any]:
-    """The runtime questions: is it up, did a unit fail, what does cloud-init say. `problems` is empty when all is well."""
-    _, state = machine.execute("/bin/systemctl", "is-system-running", "--wait", timeout=300)
-    _, failed = machine.execute("/bin/systemctl", "--failed", "--plain", "--no-legend", "list-units")
-    _, active = machine.execute("/bin/systemctl", "--state=active", "--type=service", "--plain", "--no-legend", "list-units")
-    _, cloud = machine.execute("/usr/bin/cloud-init", "status", "--long", timeout=300)
-    _, kernel = machine.execute("/bin/uname", "-r")
-    failed_units = [line.split(" ")[0] for line in failed.splitlines() if line.strip()]
-    status = next((line.partition(":")[2].strip() for line in cloud.splitlines() if line.startswith("status:")), "unknown")
-    problems = [f"failed unit: {unit}" for unit in failed_units] + ([] if status == "done" else [f"cloud-init: {cloud.strip()}"])
-    return {
-        "state": state.strip(),
-        "failed_units": failed_units,
-        "active_services": [line.split(" ")[0] for line in active.splitlines() if line.strip()],
-        "cloud_init": status,
-        "kernel": kernel.strip(),
-        "problems": problems,
-    }
+def conclude(image: Image, source: Report, copy: Report, found: Comparison, heard: Told, spoken: list[Witness], seconds: dict[str, float]) -> Fidelity:
+    """The fidelity report. Nothing is asked of any machine here: a check of the evidence comes through here again."""
+    explained = {one.item: one.rule for one in found.differences if one.scope == "files" and one.rule}
+    scope, rows = witnesses.judge(spoken, source, explained, heard.source_failed)
+    found.include(witnesses.SCOPE, scope, rows)
+    if heard.probes:
+        found.include("probes", *probing.judge(heard.probes))
+    return Fidelity(
+        proven=Proven(source=source.head.target, scan_digest=source.head.digest, copy_digest=copy.head.digest, image=image.file().sha256),
+        scopes=found.scopes,
+        differences=found.sorted(),
+        excuses=found.excuses(),
+        runtime={**heard.runtime, "problems": questions.problems(rows)},
+        source_failed=sorted(heard.source_failed),
+        probes=heard.probes,
+        witnesses=spoken,
+        transcript=heard.transcript,
+        stages=seconds,
+    )
 
 
-def _probe(probe: Probe, source_port: int, copy_port: int) -> dict[str, Any]:
-    def source() -> Answer:
-        return probing.ask(source_port, probe.path)
-
-    def copy() -> Answer:
-        return probing.ask_until(copy_port, probe.path)
-
-    return probing.compared(probe, source, copy)
+def _failed(live: Site, units: Sequence[str]) -> frozenset[str]:
+    """Which of the units fail on the source as well; none where it has no systemd to ask."""
+    answers = {unit: live.command(f"systemctl is-failed --quiet -- {shlex.quote(unit)}") for unit in units}
+    return frozenset(unit for unit, answer in answers.items() if not answer.error and answer.status == 0)
 
 
-def _witnesses(image: Path, format: str, root: Path) -> dict[str, str]:
-    """What tools that know nothing of Forgelet say of the image and of the copy's tree."""
-    check = run(["qemu-img", "check", "-f", format, str(image)], check=False) if format == "qcow2" else None
-    verified = run(["dpkg", f"--root={root}", "--verify"], root=True, check=False)
-    said = {"dpkg --verify": verified.stdout.decode(errors="replace").strip() or "nothing differs"}
-    if check:
-        said["qemu-img check"] = (check.stdout + check.stderr).decode(errors="replace").strip().splitlines()[0]
-    return said
+def _shown(line: str) -> str:
+    """A line of the console without what terminals take for orders."""
+    return "".join(char for char in _ORDERS.sub("", line) if char.isprintable() or char == "\t")

@@ -19,6 +19,7 @@ from cli.commands import (
     deploy,
     doctor,
     environment,
+    evidence,
     fault,
     image,
     job,
@@ -79,6 +80,7 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(seed.app, name="seed")
 app.add_typer(clock.app, name="clock")
+app.command()(evidence.verify)
 app.command()(doctor.doctor)
 app.command()(clean.clean)
 app.command("env")(environment.env)

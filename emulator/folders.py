@@ -11,7 +11,7 @@ templates/ID/          one template: files/ (as in its archive) and scan/, hard 
 bundles/ID/            one bundle of a library: files/ (as in its archive)
 exports/ID/            one export of a template: archive.tar.gz; bundle-ID/ of a bundle
 uploads/               archives that wait for their import
-images/ID/             one image: image.json, disks, verifications/JOB.json
+images/ID/             one image: image.json, disks, verifications/JOB/ (fidelity.json, fidelity.html, what a check elsewhere needs)
 cloud/                 the local cloud: images/UUID/, instances/UUID/
 fetched/               images on their way back from a cloud
 clock.json, ids.json   how time is set and numbers are seeded, where they are
@@ -106,7 +106,8 @@ class Folders:
         return self.data / "images" / str(image_id)
 
     def verification(self, image_id: int, job_id: int) -> Path:
-        return self.image(image_id) / "verifications" / f"{job_id}.json"
+        """The folder of one proof."""
+        return self.image(image_id) / "verifications" / str(job_id)
 
     @property
     def cloud(self) -> Path:

@@ -201,6 +201,16 @@ def validate_bundle(text: str, name: str) -> list[str]:
     return [f"bundle '{bundle.name}' {bundle.version}: {len(bundle.files)} files named"]
 
 
+def recheck(bundle: Path, sha256: str = "") -> dict[str, Any]:
+    """Check a bundle of evidence; what it proves (`faithful`, `scopes` …). Raises `Refuted`, `HostileInput`, FileNotFoundError."""
+    import tempfile
+
+    from builders.proof.recheck import recheck
+
+    with tempfile.TemporaryDirectory(prefix="forgelet-") as work:
+        return recheck(bundle, Path(work), sha256).told()
+
+
 def _has_builders(text: str) -> bool:
     import yaml
 

@@ -1,4 +1,4 @@
-"""`forgelet image`: list, show, verify, publish, download, delete, cancel."""
+"""`forgelet image`: list, show, verify, evidence, publish, download, delete, cancel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
+from cli.commands.evidence import evidence
 from cli.commands.publish import publish
 from cli.commands.publish import table as publications
 from cli.commands.verify import verify
@@ -18,6 +19,7 @@ from cli.render import Format, Output
 
 app = typer.Typer(help="Machine images.", no_args_is_help=True)
 app.command()(verify)
+app.command()(evidence)
 app.command()(publish)
 Id = Annotated[int, typer.Option("--id", help="Number of the image.")]
 EitherId = Annotated[int | None, typer.Option("--id", help="Number of the image.")]

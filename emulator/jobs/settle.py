@@ -40,7 +40,7 @@ def publish(folders: Folders, job: Job) -> None:
     if job.kind == "verify":
         place = folders.verification(job.arguments["image"], job.id)
         place.parent.mkdir(exist_ok=True)
-        (result / "fidelity.json").rename(place)
+        result.rename(place)
     else:
         if job.kind == "build" and folders.log(job.id).exists():
             # The image outlives its job: how it was made goes along.

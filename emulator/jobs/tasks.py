@@ -158,7 +158,9 @@ def build(todo: Assignment) -> Outcome:
 
 def verify(todo: Assignment) -> Outcome:
     """Prove that the image `arguments.image` is its source. Exit code 4 when it is not."""
+    from builders.proof.page import page
     from builders.verify import verify as prove
+    from scanner.targets.access import Access
 
     asked = todo.arguments
     fidelity = prove(
@@ -168,11 +170,16 @@ def verify(todo: Assignment) -> Outcome:
         todo.progress,
         probes=asked["probes"],
         source=asked["source"],
+        access=Access.parse(todo.secret) if todo.secret else None,
+        keep=todo.result,
     )
     (todo.result / "fidelity.json").write_text(fidelity.model_dump_json(by_alias=True), encoding="utf-8")
-    if fidelity.faithful:
-        return done("The copy is the source")
-    return done(f"{fidelity.unexplained} unexplained differences", exit_code=4)
+    (todo.result / "fidelity.html").write_text(page(fidelity), encoding="utf-8")
+    if not fidelity.faithful:
+        return done(f"{fidelity.unexplained} unexplained differences", exit_code=4)
+    if asked.get("strict") and fidelity.explained:
+        return done(f"{fidelity.explained} explained differences, which count here (strict)", exit_code=4)
+    return done("The copy is the source")
 
 
 TASKS: Mapping[str, Task] = {

@@ -8,17 +8,19 @@ engine elsewhere, another storage driver) is read from the engine's archive stre
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from scanner.errors import NotFound, StepFailed, Unreachable
+from scanner.errors import NotFound, StepFailed, Unreachable, UserError
 from scanner.host.engines import docker_client
 from scanner.host.run import run
 from scanner.report import Container, ContainerMount
 from scanner.targets import agent, export, layers
 from scanner.targets.agent import Place
+from scanner.targets.programs import run_within
 from scanner.targets.scratch import scratch
 
 if TYPE_CHECKING:
@@ -54,6 +56,26 @@ class DockerTarget:
     def capture(self, paths: Path) -> Iterator[BinaryIO]:
         with self._place() as place, agent.capture(place.root, paths, as_root=True) as stream:
             yield stream
+
+    def execute(self, argv: Sequence[str], timeout: float = 60.0) -> tuple[int, bytes]:
+        """Run a program in the container as root: exit status and output. Raises `UserError` when it does not run, `StepFailed`."""
+        found = self._running()
+        command = ["docker", "exec", "--user", "0", "--workdir", "/", found["Id"], *argv]
+        return run_within(command, timeout, self.label)
+
+    def from_its_network(self, argv: Sequence[str], timeout: float = 60.0) -> tuple[int, bytes]:
+        """As `execute`, but this machine's own Python, with nothing of the container's but its network. Raises `NotFound` too."""
+        found = self._running()
+        if not process_root(found):
+            raise NotFound(f"the processes of {self.label} are on another machine, and so is its network", hint="publish the port on 127.0.0.1")
+        command = ["nsenter", "--target", str(int(found["State"]["Pid"])), "--net", "--", sys.executable, "-I", "-S", *argv]
+        return run_within(command, timeout, self.label, root=True)
+
+    def _running(self) -> dict[str, Any]:
+        found = self._inspect()
+        if not runs(found):
+            raise UserError(f"the container '{self._name}' does not run", hint=f"docker start {self._name}")
+        return found
 
     def _place(self) -> AbstractContextManager[Place]:
         found = self._inspect()

@@ -84,6 +84,11 @@ class Guest:
 
     def execute(self, *argv: str, timeout: float = 60.0) -> tuple[int, str]:
         """Run a program to its end: exit status and output."""
+        status, said = self.output(*argv, timeout=timeout)
+        return status, said.decode(errors="replace")
+
+    def output(self, *argv: str, timeout: float = 60.0) -> tuple[int, bytes]:
+        """As `execute`, with the output as it is."""
         pid = self.start(*argv, output=True)
         deadline = clock.monotonic() + timeout
         while (status := self.ended(pid)) is None:
@@ -91,7 +96,7 @@ class Guest:
                 raise StepFailed(f"'{argv[0]}' did not end in {self.where} within {timeout:.0f} s", hint=f"look into the machine: virsh console {self.where}")
             clock.sleep(POLL)
         said = base64.b64decode(status.get("out-data", "")) + base64.b64decode(status.get("err-data", ""))
-        return int(status.get("exitcode", -1)), said.decode(errors="replace")
+        return int(status.get("exitcode", -1)), said
 
 
 class Growing(io.RawIOBase):

@@ -68,6 +68,13 @@ class LibvirtTarget:
                 self._disks(found, xml)
             return domain.machine(xml, state)
 
+    def execute(self, argv: Sequence[str], timeout: float = 60.0) -> tuple[int, bytes]:
+        """Run a program in the machine, through its guest agent: exit status and output. Raises `UserError` when it does not run, `StepFailed`."""
+        with self._domain() as (found, state):
+            if state not in RUNNING:
+                raise UserError(f"the machine '{self._name}' is {state}", hint=f"virsh start {self._name}")
+            return self._guest(found, found.XMLDesc(0)).output(*argv, timeout=timeout)
+
     @contextmanager
     def inventory(self, excludes: Sequence[str], known: Path | None = None) -> Iterator[BinaryIO]:
         with self._domain() as (found, state):

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from scanner.report import Container
 from scanner.targets import agent
 from scanner.targets.agent import Place
+from scanner.targets.programs import run_within
 
 LABEL = "local"
 
@@ -28,6 +29,10 @@ class LocalTarget:
     def facts(self) -> Container | None:
         """None: no engine knows more."""
         return None
+
+    def execute(self, argv: Sequence[str], timeout: float = 60.0) -> tuple[int, bytes]:
+        """Run a program as root: exit status and output. Raises `StepFailed`."""
+        return run_within(argv, timeout, LABEL, root=self._as_root)
 
     def inventory(self, excludes: Sequence[str], known: Path | None = None) -> AbstractContextManager[BinaryIO]:
         return agent.inventory(Place(self._root), excludes, known, as_root=self._as_root)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from scanner.report import Container
 from scanner.targets import agent, memory
 from scanner.targets.access import Access, Place, secret
 from scanner.targets.link import Link, Pipe
+from scanner.targets.programs import late
 from scanner.targets.session import Session
 
 PREFIX = "ssh:"
@@ -62,6 +64,22 @@ class SshTarget:
         """None: no engine knows more. Connects and logs in: raises `Unreachable`, `UserError`."""
         self._connected()
         return None
+
+    def execute(self, argv: Sequence[str], timeout: float = 60.0) -> tuple[int, bytes]:
+        """Run a program there as root (by sudo, where that asks no password): exit status and output. Raises `Unreachable`, `StepFailed`."""
+        pipe = self._connected().start(f'[ "$(id -u)" = 0 ] || exec sudo -n -- {shlex.join(argv)}; exec {shlex.join(argv)}')
+        cut = threading.Timer(timeout, pipe.close)
+        cut.start()
+        try:
+            said = b"".join(iter(lambda: pipe.receive(1 << 16), b""))
+            status = pipe.status() if cut.is_alive() else None
+        finally:
+            ended = cut.is_alive()
+            cut.cancel()
+            pipe.close()
+        if status is None:
+            raise late(self.label, timeout) if not ended else Unreachable(f"the connection to {self._place} was lost", hint="try again when the host answers")
+        return status, said
 
     @contextmanager
     def inventory(self, excludes: Sequence[str], known: Path | None = None) -> Iterator[BinaryIO]:

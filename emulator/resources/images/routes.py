@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
+from emulator.resources.images import proofs
 from emulator.resources.images import service as images
 from emulator.resources.jobs.service import tell_job
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, nothing, ours
 from emulator.wire.body import body
+from scanner.targets.access import Access
 
 router = APIRouter()
 FLAT = "/users/{uid}/images"
@@ -34,9 +37,13 @@ class VerificationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     probes: list[str] = []
-    """`http://:PORT/PATH`"""
+    """`http://:PORT/PATH`, `tcp://:PORT`, `cmd:COMMAND LINE`"""
     source: str = ""
     """Where the probes find the source: a target such as `docker:web`; empty: where it was scanned."""
+    access: Access | None = None
+    """What opens an SSH host, as of a scan."""
+    strict: bool = False
+    """What a rule explains counts as well."""
 
 
 @router.get(FLAT)
@@ -101,7 +108,8 @@ def download_with_key(iid: int, key: str, here: TheService) -> Response:
 @router.post(SCAN + "/{iid}/verifications")
 def verify(asked: VerificationRequest, here: TheService, owner: TheOwner, image: TheImage) -> Response:
     """A proof, queued."""
-    return ours("job", tell_job(images.begin_verification(here, owner, image, asked.probes, asked.source)), 201)
+    made = proofs.begin(here, owner, image, asked.probes, asked.source, strict=asked.strict, access=asked.access)
+    return ours("job", tell_job(made), 201)
 
 
 @router.get(FLAT + "/{iid}/verifications/last")
@@ -109,5 +117,19 @@ def verify(asked: VerificationRequest, here: TheService, owner: TheOwner, image:
 def last_verification(here: TheService, image: TheImage) -> Response:
     """What the last proof found (`builders.image.Fidelity`)."""
     assert image[0].id is not None
-    job_id, fidelity = images.last_verification(here, image[0].id)
-    return ours("verification", {"jobId": job_id, **fidelity})
+    return ours("verification", proofs.tell(here, image[0].id))
+
+
+@router.get(FLAT + "/{iid}/verifications/last/page")
+@router.get(SCAN + "/{iid}/verifications/last/page")
+def last_page(here: TheService, image: TheImage) -> Response:
+    """The same as one page that needs nothing else."""
+    assert image[0].id is not None
+    return FileResponse(proofs.page(here, image[0].id), media_type="text/html")
+
+
+@router.get(FLAT + "/{iid}/evidence")
+@router.get(SCAN + "/{iid}/evidence")
+def evidence(here: TheService, image: TheImage) -> Response:
+    """Everything that the last proof stands on, as one archive (`builders/proof/evidence.py`)."""
+    return FileResponse(proofs.bundle(here, image), media_type="application/gzip", filename=f"evidence-{image[0].id}.tar.gz")

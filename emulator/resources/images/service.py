@@ -299,30 +299,3 @@ def cancel(here: Service, found: Found) -> None:
     for job in unfinished(here, found[0].id):
         assert job.id is not None
         here.queue.cancel(job.id)
-
-
-def begin_verification(here: Service, user: User, found: Found, probes: list[str], source: str) -> Job:
-    """Queue a proof of the image. Raises `Conflict` when it is not finished, `NotFound` or `Unreachable` for its source."""
-    image, scan, job = found
-    assert image.id is not None and user.id is not None
-    if not isinstance(scan, Scan):
-        raise Conflict(f"image {image.id} was made from a template: there is no live system to prove it against", hint="build and verify the scan")
-    if job.state != State.DONE:
-        raise Conflict(f"image {image.id} cannot be verified: it is {job.state}", hint=f"forgelet job show {job.id}")
-    source = source or (scan.target if probes else "")
-    if probes:
-        here.rooms.target(source).facts()
-    arguments = {"image": image.id, "scan": scan.id, "probes": probes, "source": source}
-    with here.database.write() as session:
-        made = ledger.create(session, user.id, "verify", image_uri(user, scan, image), arguments)
-    here.queue.submit()
-    return made
-
-
-def last_verification(here: Service, image_id: int) -> tuple[int, dict[str, Any]]:
-    """Number of the job and what it found. Raises `NotFound`."""
-    folder = here.folders.verification(image_id, 0).parent
-    numbers = sorted(int(path.stem) for path in folder.glob("*.json"))
-    if not numbers:
-        raise NotFound(f"image {image_id} was never verified", hint=f"forgelet image verify --id {image_id}")
-    return numbers[-1], json.loads((folder / f"{numbers[-1]}.json").read_bytes())

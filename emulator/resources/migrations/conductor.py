@@ -211,11 +211,12 @@ def _provision(here: Service, user: User, migration: Migration) -> tuple[int, in
 
 
 def _verify(here: Service, user: User, migration: Migration) -> tuple[int, int]:
+    from emulator.resources.images import proofs
     from emulator.resources.images import service as images
 
     with here.database.read() as session:
         image = images.find(session, user, migration.made["build"])
-    job = images.begin_verification(here, user, image, migration.wanted["probes"], "")
+    job = proofs.begin(here, user, image, migration.wanted["probes"])
     return job.id or 0, job.id or 0
 
 

@@ -93,7 +93,8 @@ CLOSED = Explainer(set(), nobody)
 @pytest.mark.parametrize("rule", WRITTEN, ids=[rule["name"] for rule in WRITTEN])
 def test_every_rule_is_loaded_and_says_something_sensible(rule: dict[str, object]) -> None:
     loaded = rules()[str(rule["name"])]
-    assert set(rule) <= {"name", "reason", "paths", "kinds", "fields", "base_wins", "computed"}
+    assert set(rule) <= {"name", "reason", "paths", "kinds", "fields", "base_wins", "computed", "source"}
+    assert rule.get("source", "container") == "container"
     assert len(loaded.reason) > 20
     assert loaded.kinds <= set(KINDS)
     assert loaded.fields <= set(FIELDS)

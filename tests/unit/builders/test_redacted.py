@@ -8,6 +8,7 @@ import pytest
 
 from builders import lastpass, plan
 from builders.capture import pick
+from builders.copydisk import Mounted
 from builders.explain import Explainer
 from builders.fidelity import Copy, compare
 from scanner.redact import redacting
@@ -53,7 +54,7 @@ def test_a_missing_secret_is_explained_and_other_damage_is_not(source: Machine, 
     copy.file("/etc/shadow", b"root:!:1::::::\nanna:!:1::::::\n", 0o640)
     copy.file("/srv/page", b"damaged")
     ours = source.scan(choose=redacting(lambda report: lambda one: pick(one, set())))
-    found = compare(ours, Copy(copy.scan(), copy.root, set()), Explainer(set(), lambda path: None))
+    found = compare(ours, Copy(copy.scan(), Mounted(copy.root), set()), Explainer(set(), lambda path: None))
     rule = {(one.scope, one.item): one.rule for one in found.differences}
     assert rule["files", KEY] == "redacted"
     assert rule["users", "anna"] == "redacted"
@@ -65,5 +66,5 @@ def test_a_supplied_secret_with_another_mode_is_damage(source: Machine, make_mac
     copy.file(KEY, b"SUPPLIED", 0o644)
     copy.file("/etc/shadow", b"")
     ours = source.scan(choose=redacting(lambda report: lambda one: pick(one, set())))
-    found = compare(ours, Copy(copy.scan(), copy.root, set()), Explainer(set(), lambda path: None))
+    found = compare(ours, Copy(copy.scan(), Mounted(copy.root), set()), Explainer(set(), lambda path: None))
     assert {one.rule for one in found.differences if one.item == KEY} == {None}

@@ -15,8 +15,12 @@ FIDELITY = {
     ],
     "excuses": [{"rule": "machine-id", "reason": "made anew at first boot", "count": 60}],
     "runtime": {"kernel": "6.1.0", "failed units": []},
-    "probes": [{"probe": "http://:80/", "status": 200, "sha256": "ab", "size": 10, "equal": True}],
-    "witnesses": {"qemu-img check": "no errors"},
+    "probes": [
+        {"probe": "http://:80/", "status": 200, "sha256": "ab", "size": 10, "source_status": 200, "source_size": 10, "source_sha256": "ab", "error": "", "equal": True},
+        {"probe": "cmd:id", "status": 1, "sha256": "ab", "size": 10, "source_status": 0, "source_size": 11, "source_sha256": "cd", "error": "", "equal": False},
+        {"probe": "tcp://:22", "status": 0, "sha256": "", "size": 0, "source_status": 1, "source_size": 0, "source_sha256": "", "error": "the copy: refused", "equal": False},
+    ],
+    "witnesses": [{"name": "qemu-img check image.qcow2", "status": 0, "said": "no errors\n1/2 allocated", "verdict": "agrees"}],
     "stages": {"boot": 61.25},
 }
 
@@ -30,17 +34,36 @@ def _verifying(fake: Any, exit_code: int) -> None:
 def test_a_proof_shows_sums_differences_excuses_and_times(fake: Any, forgelet: Any) -> None:
     _verifying(fake, 4)
     result = forgelet("image", "verify", "--id", "3", "--probe", "http://:80/", "--source", "docker:web")
-    assert fake.asked[0][1] == {"probes": ["http://:80/"], "source": "docker:web"}
+    assert fake.asked[0][1] == {"probes": ["http://:80/"], "source": "docker:web", "strict": False}
     assert result.code == 4
     assert "- files: /srv/odd: mode, uid (source: 0640 1000; copy: 0644 0)" in result.out
     assert "/etc/machine-id" not in result.out
     assert "60  machine-id: made anew at first boot" in result.out
-    assert "http://:80/: equal" in result.out and "boot 61.2 s" in result.out and "qemu-img check: no errors" in result.out
+    assert "http://:80/: equal: 200, 10 bytes, sha256 ab" in result.out and "boot 61.2 s" in result.out
+    assert "cmd:id: DIFFERENT: source 0, 11 bytes, sha256 cd; copy 1, 10 bytes, sha256 ab" in result.out
+    assert "tcp://:22: DIFFERENT: the copy: refused" in result.out
+    assert "qemu-img check image.qcow2: agrees: no errors (and 1 lines)" in result.out
 
 
 def test_a_faithful_copy_is_exit_code_0(fake: Any, forgelet: Any) -> None:
     _verifying(fake, 0)
     assert forgelet("image", "verify", "--id", "3").code == 0
+
+
+def test_a_strict_proof_of_a_host_takes_its_login_along(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    _verifying(fake, 4)
+    (tmp_path / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    words = ("--strict", "--source", "ssh:me@host:22", "--identity-file", str(tmp_path / "key"))
+    assert forgelet("image", "verify", "--id", "3", *words).code == 4
+    assert fake.asked[0][1]["strict"] is True
+    assert fake.asked[0][1]["access"] == {"identity": "-----BEGIN OPENSSH PRIVATE KEY-----\n"}
+
+
+def test_a_proof_as_a_page_is_the_services(fake: Any, forgelet: Any) -> None:
+    _verifying(fake, 4)
+    fake.mine("GET", "images/3/verifications/last/page", "<!doctype html>")
+    result = forgelet("image", "verify", "--id", "3", "-o", "html")
+    assert (result.code, result.out) == (4, "<!doctype html>")
 
 
 def test_a_proof_as_json_is_the_whole_report(fake: Any, forgelet: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from typing import Any
 
 import pytest
 
+from emulator.resources.users.tables import User
 from emulator.service import Service
 
 from .conftest import BUILDER
@@ -112,6 +115,51 @@ def test_a_proof_is_a_job_and_the_last_one_is_kept(drive: Any, tasks: Any) -> No
         assert drive.service.ledger.get(job["dbId"]).exit_code == code
     last = drive.http.get(f"{flat}/last").json()
     assert (last["jobId"], last["scopes"]["packages"]["unexplained"]) == (job["dbId"], 1)
+    page = drive.http.get(f"{flat}/last/page")
+    assert (page.text, page.headers["content-type"]) == ("<!doctype html>", "text/html; charset=utf-8")
+
+
+def test_the_evidence_of_the_last_proof_is_one_archive_and_a_file_of_the_image(drive: Any, tasks: Any) -> None:
+    image = drive.image()
+    drive.error(drive.http.get(f"/api/{image['uri']}/evidence"), 404)
+    folder = drive.service.folders.image(image["dbId"])
+    (folder / "plan.json").write_text("{}")
+    drive.service.folders.log(image["jobId"]).parent.mkdir(parents=True, exist_ok=True)
+    drive.service.folders.log(image["jobId"]).write_text("built\n")
+    job = drive.http.post(f"/api/{image['uri']}/verifications", json={}).json()
+    assert drive.service.queue.wait(job["dbId"], 10)
+    answer = drive.http.get(f"/api/{image['uri']}/evidence")
+    assert answer.headers["content-type"] == "application/gzip"
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as tar:
+        names = tar.getnames()
+        assert json.load(tar.extractfile("spec.json"))["disk_size"] == 2000  # type: ignore[arg-type]
+    assert {"manifest.json", "source/head.json", "image.json", "plan.json", "build.log", "proof/fidelity.json", "proof/fidelity.html"} <= set(names)
+    assert drive.http.get(f"/api/{image['uri']}/verifications/last").json()["jobId"] == job["dbId"]
+
+
+def test_a_proof_is_asked_for_with_everything_that_its_job_needs_and_secrets_are_in_no_row(drive: Any, tasks: Any) -> None:
+    image = drive.image()
+    body = {"probes": ["tcp://:22"], "source": "ssh:me@host:22", "strict": True, "access": {"password": "hush"}}
+    job = drive.http.post(f"/api/{image['uri']}/verifications", json=body).json()
+    assert drive.service.queue.wait(job["dbId"], 10)
+    assert drive.service.ledger.get(job["dbId"]).arguments == {"image": 1, "scan": 1, "probes": ["tcp://:22"], "source": "ssh:me@host:22", "strict": True}
+
+
+def test_a_probe_that_cannot_be_understood_starts_nothing(drive: Any) -> None:
+    image = drive.image()
+    told = drive.error(drive.http.post(f"/api/{image['uri']}/verifications", json={"probes": ["gopher://:70"]}), 400)
+    assert "gopher" in told["problems"][0]
+    assert [job.kind for job in drive.service.ledger.jobs()] == ["scan", "build"]
+
+
+def test_only_an_administrator_has_commands_run_on_the_engines_of_this_machine(drive: Any) -> None:
+    image = drive.image()
+    with drive.service.database.write() as session:
+        session.get_one(User, 1).admin = False
+    place = f"/api/{image['uri']}/verifications"
+    drive.error(drive.http.post(place, json={"probes": ["cmd:id"], "source": "docker:web"}), 403)
+    assert drive.http.post(place, json={"probes": ["cmd:id"], "source": "ssh:me@host:22"}).status_code == 201
+    assert drive.http.post(place, json={"probes": ["http://:80/"], "source": "docker:web"}).status_code == 201
 
 
 def test_probes_need_a_source_that_is_there(drive: Any) -> None:
