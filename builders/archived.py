@@ -23,6 +23,8 @@ from scanner.errors import HostileInput
 from scanner.restore import Restorer
 
 CONFIGURATIONS = {"template": ("template.yml", "template.yaml", "template.json"), "bundle": ("bundle.yml", "bundle.yaml", "bundle.json")}
+CONFIGURATION = 8 << 20
+"""Bytes that a configuration may have."""
 HINT = "make the archive again from the files that it was made of"
 
 
@@ -108,6 +110,8 @@ def configuration(folder: Path, kind: str = "template") -> Path:
     if len(found) != 1:
         what = "both " + " and ".join(path.name for path in found) if found else f"none of {', '.join(CONFIGURATIONS[kind])}"
         raise HostileInput(f"the archive of a {kind} has its configuration at the top: this one has {what}", hint=HINT)
+    if found[0].stat().st_size > CONFIGURATION:
+        raise HostileInput(f"{found[0].name} is longer than {CONFIGURATION} bytes", hint=HINT)
     return found[0]
 
 
