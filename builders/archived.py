@@ -94,7 +94,7 @@ def member_name(member: tarfile.TarInfo, limits: Limits) -> str:
 @contextlib.contextmanager
 def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(archive, "r|gz", encoding="utf-8", errors="surrogateescape", tarinfo=_Info) as tar:
+        with _stream(archive) as tar:
             yield tar
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise HostileInput(f"this is no archive (gzip-compressed tar), or a damaged one: {error}", hint=HINT) from error
@@ -102,6 +102,14 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
         if isinstance(error, HostileInput) or (isinstance(error, OSError) and error.errno not in (None, 36)):
             raise
         raise HostileInput(f"the archive is damaged: {error}", hint=HINT) from error
+
+
+def _stream(archive: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(archive, "r|gz", encoding="utf-8", errors="surrogateescape", tarinfo=_Info)
+    except TypeError as error:
+        # What tarfile makes of a gzip header that is cut off.
+        raise tarfile.ReadError("its beginning is cut off") from error
 
 
 def configuration(folder: Path, kind: str = "template") -> Path:

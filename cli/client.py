@@ -27,7 +27,7 @@ class Client:
         from cli.signing import Signed
 
         self.url = url.rstrip("/")
-        self._password, self._insecure, self._ca = password, insecure, ca
+        self._password, self._insecure, self._ca, self._keys = password, insecure, ca, keys
         self._patient = httpx.Timeout(None, connect=CONNECT)
         self._origin = str(httpx.URL(self.url).copy_with(path="/", query=None)).rstrip("/")
         verify = _verify(insecure, ca) if self.url.startswith("https:") else True
@@ -125,7 +125,7 @@ class Client:
 
     def elsewhere(self, url: str, user: str, password: str) -> Client:
         """A client of another service; who asks is the same unless it is said otherwise."""
-        return Client(url, user or self.user, password or self._password, insecure=self._insecure, ca=self._ca)
+        return Client(url, user or self.user, password or self._password, insecure=self._insecure, ca=self._ca, keys=None if user or password else self._keys)
 
     def _mine(self, path: str) -> str:
         return f"{self.url}/users/{self.user}/{path}".rstrip("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -65,7 +66,10 @@ class _Watch:
         if not isinstance(path, (str, bytes)):
             return
         where = os.path.realpath(os.fsdecode(path))
-        if os.fsdecode(path).startswith("/") and not f"{where}/".startswith((f"{self.folder}/", "/dev/", "/proc/")):
+        mine = os.fsdecode(path).startswith("/") and not f"{where}/".startswith((f"{self.folder}/", "/dev/", "/proc/"))
+        # The service of a test that has just ended may still be putting its own folder in order.
+        other = re.match(rf"{re.escape(str(self.folder.parents[1]))}/test_[^/]+/", f"{where}/") and not where.startswith(f"{self.folder.parent}/")
+        if mine and not other:
             self.outside.append(f"{event} {where}")
 
 

@@ -55,7 +55,7 @@ def service(service: Service, tasks: Any) -> Service:
 
 def packed(found: list[tuple[str, bytes, str, bytes, int, int]], name: str, document: bytes) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
+    with gzip.GzipFile("", "wb", fileobj=out, mtime=0) as packer, tarfile.open(fileobj=packer, mode="w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
         for member, kind, link, data, mode, uid in [*found, (name, tarfile.REGTYPE, "", document, 0o644, 0)]:
             info = tarfile.TarInfo(member)
             info.type, info.linkname, info.mode, info.uid = kind, link, mode, uid
@@ -100,7 +100,7 @@ def test_damaged_archives_are_told(http: TestClient, service: Service, way: str,
     whole = gzip.decompress(whole) if raw else whole
     at %= len(whole)
     broken = whole[:at] if cut else whole[:at] + bytes([byte]) + whole[at + 1 :]
-    sent(http, service, way, gzip.compress(broken, 1) if raw else broken)
+    sent(http, service, way, gzip.compress(broken, 1, mtime=0) if raw else broken)
 
 
 @tries(15)
