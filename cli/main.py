@@ -95,11 +95,8 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(lab.app, name="lab")
 app.add_typer(fault.app, name="fault")
 app.add_typer(journal.app, name="journal")
-<<<<<<< HEAD
 app.add_typer(snapshot.app, name="snapshot")
-=======
 app.command()(hammr.hammr)
->>>>>>> b5c19b4 (hammr's whole command line, by its own parsers; calls 20 to 63 driven by the real client; fuzzed)
 app.command()(doctor.doctor)
 app.command()(clean.clean)
 

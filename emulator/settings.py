@@ -48,13 +48,11 @@ class Settings(BaseSettings):
     user: str = "root"
     """The first user of the service, and the one that the client logs in as."""
     password: str = "forgelet"
-<<<<<<< HEAD
     """Password of the first user, and of the client's login."""
-=======
     publickey: str = ""
     """The client logs in with this API key and the secret one, not with the password."""
     secretkey: str = ""
->>>>>>> b5c19b4 (hammr's whole command line, by its own parsers; calls 20 to 63 driven by the real client; fuzzed)
+    """The secret key of that API key."""
     agent_wait: float = Field(default=60, gt=0)
     """Seconds after the download of hammr's agent within which it must have reported."""
     agent_silence: float = Field(default=120, gt=0)

@@ -44,12 +44,8 @@ class VerificationRequest(BaseModel):
 
 @router.get(FLAT)
 @router.get(SCAN)
-<<<<<<< HEAD
-def index(here: TheService, owner: TheOwner, sid: int | None = None) -> Response:
-    """The machine images of a scan, or of the user."""
-=======
 def index(here: TheService, owner: TheOwner, siid: int | None = None, sid: int | None = None) -> Response:
->>>>>>> b5c19b4 (hammr's whole command line, by its own parsers; calls 20 to 63 driven by the real client; fuzzed)
+    """The machine images of a scan, or of the user."""
     with here.database.read() as session:
         if siid is not None and sid is not None:
             scans.find_scan(session, owner, siid, sid)

@@ -121,7 +121,6 @@ def test_a_policy_that_there_is_not_is_named_with_line_key_and_those_that_there_
     )
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -151,7 +150,8 @@ def test_what_no_qcow2_can_be_is_refused_with_its_line(text: str, said: str) -> 
     with pytest.raises(SpecError) as failed:
         parse(SEED + text, "b.yml")
     assert any(said in problem and problem.startswith("line 1") for problem in failed.value.problems), failed.value.problems
-=======
+
+
 @pytest.mark.parametrize("text", ["builders: " + "[" * 3000, "a: &a [*a]\nbuilders: []", "builders: " + "[" * 150 + "]" * 150])
 def test_documents_without_end_are_refused(text: str) -> None:
     with pytest.raises(SpecError) as caught:
@@ -164,4 +164,3 @@ def test_aliases_that_stand_for_too_much_are_refused() -> None:
     with pytest.raises(SpecError) as caught:
         parse(text + "builders: []\n", "t.yml")
     assert "its aliases stand for more than 200000 values" in caught.value.problems[0]
->>>>>>> b5c19b4 (hammr's whole command line, by its own parsers; calls 20 to 63 driven by the real client; fuzzed)
