@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.support import make_tree, stopwatch, tell
+from bench.support import make_tree, ready, stopwatch, tell
 
 SCANS = 1000
 GROUPS = (1, 100)
@@ -107,23 +107,10 @@ def measure(place: Path, tree: Path, groups: int) -> None:
                 word for word in service.stdout.readline().split() if word.startswith("http://")
             ).removesuffix("/api")
             with httpx.Client(base_url=origin, auth=LOGIN, timeout=30, trust_env=False) as http:
-                _ready(http)
+                ready(http)
                 _tell_both(http, tree, groups)
         finally:
             service.terminate()
-
-
-def _ready(http: httpx.Client) -> None:
-    """Return when the service answers, within 30 seconds."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            if http.get("/_forgelet/health").json()["ready"]:
-                return
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.1)
 
 
 def _tell_both(http: httpx.Client, tree: Path, groups: int) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 from scanner.report import FileEntry, ScanReport, file_table, write_head
 
 SEED = 20260101
@@ -100,3 +102,16 @@ def root_only() -> None:
     """The scan of a folder runs as it is for root."""
     if os.geteuid() != 0:
         tell("(not root: sudo is part of the scan's time)")
+
+
+def ready(http: httpx.Client) -> None:
+    """Return when the service answers, within 30 seconds."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            if http.get("/_forgelet/health").json()["ready"]:
+                return
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)

@@ -23,6 +23,8 @@ from scanner.errors import HostileInput
 from scanner.restore import Restorer
 
 CONFIGURATIONS = {"template": ("template.yml", "template.yaml", "template.json"), "bundle": ("bundle.yml", "bundle.yaml", "bundle.json")}
+CONFIGURATION = 8 << 20
+"""Bytes that a configuration may have."""
 HINT = "make the archive again from the files that it was made of"
 
 
@@ -92,7 +94,7 @@ def member_name(member: tarfile.TarInfo, limits: Limits) -> str:
 @contextlib.contextmanager
 def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(archive, "r|gz", encoding="utf-8", errors="surrogateescape", tarinfo=_Info) as tar:
+        with _stream(archive) as tar:
             yield tar
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise HostileInput(f"this is no archive (gzip-compressed tar), or a damaged one: {error}", hint=HINT) from error
@@ -102,12 +104,22 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
         raise HostileInput(f"the archive is damaged: {error}", hint=HINT) from error
 
 
+def _stream(archive: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(archive, "r|gz", encoding="utf-8", errors="surrogateescape", tarinfo=_Info)
+    except TypeError as error:
+        # What tarfile makes of a gzip header that is cut off.
+        raise tarfile.ReadError("its beginning is cut off") from error
+
+
 def configuration(folder: Path, kind: str = "template") -> Path:
     """The configuration of an unpacked archive: `template.yml` and so on. Raises `HostileInput` when there is none, or more than one."""
     found = [folder / name for name in CONFIGURATIONS[kind] if (folder / name).is_file()]
     if len(found) != 1:
         what = "both " + " and ".join(path.name for path in found) if found else f"none of {', '.join(CONFIGURATIONS[kind])}"
         raise HostileInput(f"the archive of a {kind} has its configuration at the top: this one has {what}", hint=HINT)
+    if found[0].stat().st_size > CONFIGURATION:
+        raise HostileInput(f"{found[0].name} is longer than {CONFIGURATION} bytes", hint=HINT)
     return found[0]
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 import yaml
 
+from builders.bounded import DEPTH, excess
 from builders.errors import SpecError
 
 TYPES = {
@@ -170,8 +171,12 @@ def compose(text: str, name: str) -> yaml.Node:
         raise refused(name, [f"{place}: is not YAML: {error.problem or error.context}"]) from error
     except yaml.YAMLError as error:
         raise refused(name, [f"line 1: is not YAML: {error}"]) from error
+    except RecursionError as error:
+        raise refused(name, [f"line 1: there are more than {DEPTH} levels"]) from error
     if node is None:
         raise refused(name, ["line 1, builders: is missing (the file is empty)"])
+    if wrong := excess(node):
+        raise refused(name, [f"line 1: {wrong}"])
     return node
 
 

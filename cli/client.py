@@ -19,18 +19,22 @@ ANSWER, CONNECT = 60.0, 5.0
 
 
 class Client:
-    """One user's view of one service. `url` ends in the API's base path; ours lies beside it, at the origin."""
+    """One user's view of one service. `url` ends in the API's base path; ours lies beside it, at the origin. `keys`: the public and the secret API key."""
 
-    def __init__(self, url: str, user: str, password: str, transport: httpx.BaseTransport | None = None, *, insecure: bool = False, ca: str = "", token: str = "") -> None:
+    def __init__(self, url: str, user: str, password: str, transport: httpx.BaseTransport | None = None, *, insecure: bool = False, ca: str = "", token: str = "", keys: tuple[str, str] | None = None) -> None:
         import httpx  # here, since commands that need no service (serve above all) must not wait for it
 
+        from cli.signing import Signed
+
         self.url = url.rstrip("/")
-        self.user = user
-        self.password, self._insecure, self._ca = password, insecure, ca
+        self.password, self._insecure, self._ca, self._keys = password, insecure, ca, keys
         self._patient = httpx.Timeout(None, connect=CONNECT)
         self._origin = str(httpx.URL(self.url).copy_with(path="/", query=None)).rstrip("/")
         verify = _verify(insecure, ca) if self.url.startswith("https:") else True
-        self._http = httpx.Client(verify=verify, auth=httpx.BasicAuth(user, password), timeout=httpx.Timeout(ANSWER, connect=CONNECT), transport=transport, headers={"Accept": "application/json", "User-Agent": "forgelet", **({"X-Forgelet-Token": token} if token else {})}, trust_env=False)
+        auth = httpx.BasicAuth(user, password) if keys is None else Signed(*keys, base=httpx.URL(self.url).path)
+        # Who supervises another logs in with a name that has both, and asks for the other's.
+        self.user = user.rpartition("\\")[2]
+        self._http = httpx.Client(verify=verify, auth=auth, timeout=httpx.Timeout(ANSWER, connect=CONNECT), transport=transport, headers={"Accept": "application/json", "User-Agent": "forgelet", **({"X-Forgelet-Token": token} if token else {})}, trust_env=False)
 
     def close(self) -> None:
         self._http.close()
@@ -121,7 +125,7 @@ class Client:
 
     def elsewhere(self, url: str, user: str, password: str) -> Client:
         """A client of another service; who asks is the same unless it is said otherwise."""
-        return Client(url, user or self.user, password or self.password, insecure=self._insecure, ca=self._ca)
+        return Client(url, user or self.user, password or self.password, insecure=self._insecure, ca=self._ca, keys=None if user or password else self._keys)
 
     def _mine(self, path: str) -> str:
         return f"{self.url}/users/{self.user}/{path}".rstrip("/")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -13,6 +14,7 @@ from cli.client import Client
 from cli.errors import FAILED, CommandError
 from cli.progress import Bar
 
+NoConfirm = Annotated[bool, typer.Option("--no-confirm", help="hammr's; nothing is asked here.")]
 INTERVAL = 0.3
 """Seconds between two looks at a job."""
 
@@ -26,17 +28,21 @@ class Connection:
     password: str | None = None
     insecure: bool | None = None
     ca: str | None = None
+    publickey: str | None = None
+    secretkey: str | None = None
+    credentials: Path | None = None
 
 
 def client(context: typer.Context) -> Client:
     """The client for this command, closed when the command ends."""
     if isinstance(context.obj, Client):
         return context.obj
+    from cli.login import asked
     from emulator import local
 
-    asked = context.obj if isinstance(context.obj, Connection) else Connection()
-    settings = local.load(url=asked.url, user=asked.user, password=asked.password, insecure=asked.insecure, ca=asked.ca)
-    made = Client(settings.url, settings.user, settings.password, insecure=settings.insecure, ca=settings.ca, token=settings.token)
+    settings = local.load(**asked(context.obj if isinstance(context.obj, Connection) else Connection()))
+    keys = (settings.publickey, settings.secretkey)
+    made = Client(settings.url, settings.user, settings.password, insecure=settings.insecure, ca=settings.ca, token=settings.token, keys=keys if any(keys) else None)
     context.call_on_close(made.close)
     return made
 
@@ -47,6 +53,18 @@ class Left(Exception):
     def __init__(self, job_id: int) -> None:
         super().__init__()
         self.job_id = job_id
+
+
+T = TypeVar("T")
+
+
+def one_of(argument: T | None, option: T | None, what: str) -> T:
+    """What was named either way. Raises `CommandError` when it was named not at all, or twice."""
+    if (argument is None) == (option is None):
+        raise CommandError(f"which {what}?", hint="give its number once: ID, or --id ID")
+    found = argument if argument is not None else option
+    assert found is not None
+    return found
 
 
 def follow(service: Client, job_id: int, *, quiet: bool = False) -> dict[str, Any]:

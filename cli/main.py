@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from cli import render
 from cli.commands import (
     account,
+    batch,
     bundle,
     cache,
     catalogue,
@@ -21,6 +23,7 @@ from cli.commands import (
     environment,
     evidence,
     fault,
+    hammr,
     image,
     job,
     journal,
@@ -35,26 +38,45 @@ from cli.commands import (
     template,
     user,
 )
-from cli.commands.run import spread
 from cli.context import Connection, Left
 from cli.errors import FAILED, INTERRUPTED, USER
+from cli.words import tidy
 
-app = typer.Typer(help="Forgelet: a whole UForge on one machine.", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-CONNECTION = ("--url", "--user", "--password", "--ca")
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    help="Forgelet: a whole UForge on one machine.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=HELP,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        render.say(f"forgelet {version('forgelet')}")
+        raise typer.Exit
 
 
 @app.callback()
 def connection(
     context: typer.Context,
-    url: Annotated[str | None, typer.Option(help="The service (FORGELET_URL; http://127.0.0.1:8090/api).")] = None,
-    user: Annotated[str | None, typer.Option(help="Login (FORGELET_USER; root).")] = None,
-    password: Annotated[str | None, typer.Option(help="Password (FORGELET_PASSWORD; forgelet).")] = None,
+    url: Annotated[str | None, typer.Option("--url", "-a", help="The service (FORGELET_URL; http://127.0.0.1:8090/api).")] = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Login (FORGELET_USER; root).")] = None,
+    password: Annotated[str | None, typer.Option("--password", "-p", help="Password (FORGELET_PASSWORD; forgelet).")] = None,
+    publickey: Annotated[str | None, typer.Option("--publickey", "-k", help="Public API key, instead of a password (FORGELET_PUBLICKEY).")] = None,
+    secretkey: Annotated[str | None, typer.Option("--secretkey", "-s", help="Its secret key (FORGELET_SECRETKEY).")] = None,
+    credentials: Annotated[Path | None, typer.Option("--credentials", "-c", help="A credentials file of hammr's, which says all of this.")] = None,
     insecure: Annotated[bool | None, typer.Option("--insecure", help="Take any certificate (FORGELET_INSECURE).")] = None,
     ca: Annotated[str | None, typer.Option(help="File with the certificate to trust (FORGELET_CA).")] = None,
+    _: Annotated[bool, typer.Option("--version", "-v", callback=_version, is_eager=True, help="Tell the version.")] = False,
 ) -> None:
     """Where the service is, and who asks."""
     if context.obj is None:
-        context.obj = Connection(url, user, password, insecure, ca)
+        context.obj = Connection(url, user, password, insecure, ca, publickey, secretkey, credentials)
 
 
 app.command()(serve.serve)
@@ -81,32 +103,17 @@ app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(seed.app, name="seed")
 app.add_typer(clock.app, name="clock")
 app.command()(evidence.verify)
+app.command()(hammr.hammr)
 app.command()(doctor.doctor)
 app.command()(clean.clean)
 app.command("env")(environment.env)
 app.command()(environment.status)
 
 
-def hoist(argv: list[str]) -> list[str]:
-    """The options of the connection may stand anywhere: they are moved to the front, where they are declared."""
-    front, rest = [], []
-    words = iter(argv)
-    for word in words:
-        if word == "--":
-            rest += [word, *words]
-        elif word in CONNECTION:
-            front += [word, *[value for value in [next(words, None)] if value is not None]]
-        elif word == "--insecure" or word.startswith(tuple(f"{option}=" for option in CONNECTION)):
-            front.append(word)
-        else:
-            rest.append(word)
-    return [*front, *rest]
-
-
 def run(argv: list[str], obj: Any = None) -> int:
     """One command to its end; how it ended, as an exit code. Nothing escapes."""
     try:
-        ended = app(spread(hoist(argv)), standalone_mode=False, obj=obj)
+        ended = app(tidy(argv), standalone_mode=False, obj=obj)
         return ended if isinstance(ended, int) else 0
     except Left as error:
         render.warn(f"\njob {error.job_id} goes on; follow it: forgelet job log -f {error.job_id}   stop it: forgelet job cancel {error.job_id}")
@@ -134,6 +141,9 @@ def _failed(error: Exception) -> int:
         render.warn(f"  next: {error.hint}")  # type: ignore[attr-defined]
     code = getattr(error, "exit_code", FAILED)
     return code if isinstance(code, int) else FAILED
+
+
+batch.mount(app, run)
 
 
 def main() -> None:

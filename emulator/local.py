@@ -70,6 +70,20 @@ def lab_up(system: str, say: Callable[[str], None], *, name: str = "") -> LiveSy
     return lab_up(system, mirrors, folders.cache / "lab", _Teller(say), name=name)
 
 
+def lab_client_image(say: Callable[[str], None]) -> str:
+    """An image of the Docker engine with the real hammr; its tag. Raises as `emulator.lab.client.client_image`."""
+    from emulator.folders import Folders
+    from emulator.lab.client import client_image
+    from scanner.host.mirrors import debian_mirrors
+
+    settings = load()
+    folders = Folders(settings.data)
+    folders.make()
+    work = folders.cache / "lab"
+    work.mkdir(exist_ok=True)
+    return client_image(debian_mirrors(environ={**os.environ, **settings.environment()}), work, _Teller(say))
+
+
 def lab_list() -> list[LiveSystem]:
     """Every live system that was put up or could be. Raises `Unreachable`."""
     from emulator.lab.lab import lab_list

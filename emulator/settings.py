@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     """Password of the first user, and of the client's login."""
     token: str = ""
     """What opens the control plane (`/_forgelet`) to other machines than this; empty: it is for this machine only."""
+    publickey: str = ""
+    """The client logs in with this API key and the secret one, not with the password."""
+    secretkey: str = ""
+    """The secret key of that API key."""
     agent_wait: float = Field(default=60, gt=0)
     """Seconds after the download of hammr's agent within which it must have reported."""
     agent_silence: float = Field(default=120, gt=0)

@@ -6,7 +6,7 @@
 
 # Ours alone, and kept by `make test` from run to run.
 FOLDER=${FORGELET_HAMMR:-$DATA/cache/hammr-3.8.13}
-REQUIREMENTS=$ROOT/tests/hammr/requirements.txt
+REQUIREMENTS=$ROOT/emulator/lab/hammr-client/requirements.txt
 LOG=$FOLDER.log
 
 works() { "$1" -c 'import sys, ssl, ctypes; sys.exit(sys.version_info[:2] != (2, 7))' > /dev/null 2>&1; }

@@ -11,7 +11,7 @@ import typer
 from cli.client import Client
 from cli.clouds import account_of
 from cli.commands.catalogue import show
-from cli.context import client
+from cli.context import NoConfirm, client
 from cli.errors import CommandError
 from cli.render import Format, Output, as_json, say
 
@@ -126,7 +126,7 @@ def request_of(account: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 @app.command()
-def delete(context: typer.Context, id: Annotated[int, typer.Option("--id", help="Number of the account.")]) -> None:
+def delete(context: typer.Context, id: Annotated[int, typer.Option("--id", help="Number of the account.")], no_confirm: NoConfirm = False) -> None:
     """Forget an account."""
     client(context).delete(f"accounts/{id}")
     say("OK: deleted")

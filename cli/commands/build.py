@@ -63,6 +63,22 @@ def read_file(file: Path) -> str:
         raise CommandError(f"the builder file {file} cannot be read: {error}", hint="give --file a YAML or JSON file") from error
 
 
+def named_template(service: Client, file: Path, text: str) -> int:
+    """The template that the file's stack names. Raises `CommandError`."""
+    import yaml
+
+    try:
+        stack = (yaml.load(text, Loader=yaml.BaseLoader) or {}).get("stack") or {}
+    except (yaml.YAMLError, AttributeError) as error:
+        raise CommandError(f"{file} cannot be read: {error}", hint="give --file a YAML or JSON file") from error
+    if not isinstance(stack, dict) or not stack.get("name") or not stack.get("version"):
+        raise CommandError(f"{file} names no template (stack: name, version)", hint="give --id, or the stack section")
+    found = service.get("appliances", query=f"name=='{stack['name']}';version=='{stack['version']}'")["appliances"]["appliance"]
+    if not found:
+        raise CommandError(f"there is no template '{stack['name']}' of version '{stack['version']}'", hint="forgelet template list")
+    return int(found[0]["dbId"])
+
+
 def follow_image(service: Client, image: dict[str, Any], place: str, quiet: bool) -> tuple[dict[str, Any], int]:
     """Watch one build; answers the image as it is then, and the exit code."""
     kind = image["targetFormat"]["name"]

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
-from cli.context import client, follow
+from cli.context import client, follow, one_of
 from cli.errors import CommandError
 from cli.render import Format, Output
 
 app = typer.Typer(help="Instances of published images.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(metavar="ID", help="The deployment, as `deploy list` shows it.")]
+PROVISIONER = "provisioner: {name: web-1, region: RegionOne, network: isolated, flavor: f1.small}"
 PublishId = Annotated[int, typer.Option("--publish-id", help="Number of the publication; `image list` shows it.")]
 
 
@@ -33,7 +34,6 @@ def create(
     output: Output = Format.TABLE,
 ) -> None:
     """Make an instance of a published image."""
-    service, quiet = client(context), output == Format.JSON
     body = {
         "name": name,
         "flavor": flavor,
@@ -42,6 +42,40 @@ def create(
         "userData": _read(user_data) if user_data else "",
         "ports": port or [],
     }
+    provision(context, publish_id, body, output)
+
+
+def deploy(
+    context: typer.Context,
+    publish_id: PublishId,
+    file: Annotated[Path, typer.Option(help="A file with a `provisioner`: name, flavor, network; as hammr has it.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Make an instance of a published image, as a provisioner file says. `forgelet deploy create` takes the same as options."""
+    provision(context, publish_id, provisioner(_read(file), file), output)
+
+
+def provisioner(text: str, file: Path) -> dict[str, Any]:
+    """What a provisioner file asks for. Raises `CommandError` that names every mistake."""
+    import yaml
+
+    try:
+        told = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CommandError(f"{file} is not YAML: {error}") from error
+    found = told.get("provisioner") if isinstance(told, dict) else None
+    if not isinstance(found, dict):
+        raise CommandError(f"{file} has no `provisioner`", hint=PROVISIONER)
+    unknown = [f"provisioner.{key}: unknown key (known: name, region, network, flavor)" for key in found if key not in ("name", "region", "network", "flavor")]
+    missing = [f"provisioner.{key}: is missing" for key in ("name", "flavor") if not found.get(key)]
+    if unknown or missing:
+        raise CommandError(f"{file} has {len(unknown + missing)} mistakes; nothing was started", hint=PROVISIONER, problems=[*missing, *unknown])
+    return {key: str(found.get(key) or "") for key in ("name", "flavor", "network")}
+
+
+def provision(context: typer.Context, publish_id: int, body: dict[str, Any], output: Format) -> None:
+    """Ask for the instance, wait for it and tell it."""
+    service, quiet = client(context), output == Format.JSON
     made = service.post(f"pimages/{publish_id}/deployments", body)
     job = follow(service, made["jobId"], quiet=quiet)
     done = service.get(f"deployments/{made['applicationId']}")
@@ -150,9 +184,14 @@ def ssh(
 
 
 @app.command()
-def terminate(context: typer.Context, id: Id) -> None:
+def terminate(
+    context: typer.Context,
+    id: Annotated[str | None, typer.Argument(metavar="ID", help="The deployment, as `deploy list` shows it.")] = None,
+    named: Annotated[str | None, typer.Option("--id", help="The same, as hammr has it.")] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="hammr's; nothing is asked here.")] = False,
+) -> None:
     """End an instance and take it away."""
-    client(context).delete(f"deployments/{id}")
+    client(context).delete(f"deployments/{one_of(id, named, 'deployment')}")
     render.say("OK: terminated")
 
 

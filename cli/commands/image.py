@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
+from cli.commands.deploy import deploy
 from cli.commands.evidence import evidence
 from cli.commands.publish import publish
 from cli.commands.publish import table as publications
@@ -21,6 +22,7 @@ app = typer.Typer(help="Machine images.", no_args_is_help=True)
 app.command()(verify)
 app.command()(evidence)
 app.command()(publish)
+app.command()(deploy)
 Id = Annotated[int, typer.Option("--id", help="Number of the image.")]
 EitherId = Annotated[int | None, typer.Option("--id", help="Number of the image.")]
 PublishId = Annotated[int | None, typer.Option("--publish-id", help="Number of a publication, instead: what is in the cloud.")]
@@ -70,6 +72,9 @@ def show(context: typer.Context, id: Id, output: Output = Format.TABLE) -> None:
         render.say(line)
 
 
+app.command("info", help="As `image show`; hammr's word for it.")(show)
+
+
 def _contents(image: dict[str, Any]) -> list[str]:
     return [
         *(f"  {one['format']}: {image['folder']}/{one['name']}, {render.size(one['size'])}, sha256 {one['sha256']}" for one in image["files"]),
@@ -92,18 +97,28 @@ def _additions(additions: list[dict[str, str]]) -> list[str]:
 @app.command()
 def download(
     context: typer.Context,
-    file: Annotated[Path, typer.Option(help="Where to write the disk.")],
     id: EitherId = None,
     publish_id: PublishId = None,
+    file: Annotated[Path | None, typer.Option(help="Where to write the disk; with --id: here, under its own name, unless given.")] = None,
     format: Annotated[str | None, typer.Option(help="`qcow2` or `raw`, as it was built.")] = None,
 ) -> None:
     """Download the disk of an image, as it was built or as a cloud has it."""
     place, shown, done = _place(id, publish_id), Bar(), 0
-    query = {"format": format} if format else {}
-    for done, total in client(context).download(f"{place}/download", file, **query):
+    query, service = {"format": format} if format else {}, client(context)
+    file = file or Path(_own_name(service.get(place), format))
+    for done, total in service.download(f"{place}/download", file, **query):
         shown.draw(100 * done // total if total else 0, f"{render.size(done)} of {render.size(total)}")
     shown.finish(100, render.size(done))
     render.say(f"OK: {file}")
+
+
+def _own_name(image: dict[str, Any], format: str | None) -> str:
+    """The name of the disk that is downloaded. Raises `CommandError` for one that is only in a cloud, or not there."""
+    names = [str(one["name"]) for one in image.get("files", []) if format in (None, one["format"])]
+    if not names:
+        raise CommandError("where to?", hint="--file FILE")
+    # The service's word for it is no path of this machine.
+    return Path(names[0]).name
 
 
 @app.command()

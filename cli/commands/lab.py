@@ -40,6 +40,17 @@ def up(
     say(f"next: forgelet scan run --docker {live.name} --name scanExample --overlay")
 
 
+@app.command("hammr-image")
+def hammr_image(output: Output = Format.TABLE) -> None:
+    """Build a container image of Debian 11 with hammr 3.8.13 and its Python 2.7, from packages."""
+    tag = local.lab_client_image(lambda line: (warn if output is Format.JSON else say)(f"... {line}"))
+    if output is Format.JSON:
+        as_json({"image": tag})
+        return
+    say(f"OK: {tag}")
+    say(f"next: docker run --rm -it --network host -v ~/.hammr:/root/.hammr -v \"$PWD:/mnt\" -w /mnt {tag} hammr user info")
+
+
 @app.command("list")
 def list_systems(
     lessons: Annotated[bool, typer.Option("--lessons", help="The lessons only.")] = False,

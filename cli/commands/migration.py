@@ -12,7 +12,7 @@ from cli.client import Client
 from cli.commands.account import kept
 from cli.commands.build import read_file
 from cli.commands.run import opened
-from cli.context import client, follow
+from cli.context import NoConfirm, client, follow, one_of
 from cli.errors import FAILED, CommandError
 from cli.render import Format, Output
 
@@ -127,9 +127,14 @@ def resume(
 
 
 @app.command()
-def delete(context: typer.Context, id: Id) -> None:
+def delete(
+    context: typer.Context,
+    id: Annotated[int | None, typer.Argument(help="Number of the migration.")] = None,
+    numbered: Annotated[int | None, typer.Option("--id", help="The same, as hammr has it.")] = None,
+    no_confirm: NoConfirm = False,
+) -> None:
     """Forget a migration; it is stopped first. What it made stays."""
-    client(context).delete(f"migrations/{id}")
+    client(context).delete(f"migrations/{one_of(id, numbered, 'migration')}")
     render.say("OK: deleted")
 
 

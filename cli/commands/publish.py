@@ -10,15 +10,16 @@ import typer
 from cli import render
 from cli.client import Client
 from cli.commands.account import kept
-from cli.commands.build import read_file
+from cli.commands.build import named_template, read_file
 from cli.context import client, follow
+from cli.errors import CommandError
 from cli.render import Format, Output
 
 
 def publish(
     context: typer.Context,
-    id: Annotated[int, typer.Option("--id", help="Number of the image.")],
     file: Annotated[Path, typer.Option(help="The builder file; the builder of the image's type says account, name and project.")],
+    id: Annotated[int | None, typer.Option("--id", help="Number of the image; without it one image for each builder, of the template that the file's stack names.")] = None,
     account: Annotated[str | None, typer.Option(help="An account by name, instead of the builder's; `local` is this machine's own cloud.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -26,18 +27,39 @@ def publish(
     service, quiet = client(context), output == Format.JSON
     text = read_file(file)
     named = account or _account(service, text, file)
-    sent = service.post(f"images/{id}/publications", {"fileName": file.name, "text": text, "account": named})
+    results = [_publish(service, one, file.name, text, named, quiet) for one in ([id] if id is not None else _images(service, file, text))]
+    if quiet:
+        render.as_json(results[0][0] if id is not None else {"publishImages": {"publishImage": [sent for sent, _ in results]}})
+    raise typer.Exit(next((code for _, code in results if code), 0))
+
+
+def _images(service: Client, file: Path, text: str) -> list[int]:
+    """For each builder of the file the newest finished image of its type, of the template that the stack names. Raises `CommandError`."""
+    from emulator import local
+
+    template = named_template(service, file, text)
+    made = service.get(f"appliances/{template}/images")["images"]["image"]
+    chosen, problems = [], []
+    for kind in local.builders_of(text, file.name):
+        found = [one["dbId"] for one in made if one["targetFormat"]["name"].lower() == kind.lower() and one["status"]["complete"] and not one["simulated"]]
+        chosen += found[-1:]
+        problems += [] if found else [f"template {template} has no finished image of the type '{kind}'"]
+    if problems:
+        raise CommandError("not every builder has an image; nothing was sent", hint=f"forgelet template build --file {file}", problems=problems)
+    return chosen
+
+
+def _publish(service: Client, id: int, name: str, text: str, account: str | None, quiet: bool) -> tuple[dict[str, Any], int]:
+    sent = service.post(f"images/{id}/publications", {"fileName": name, "text": text, "account": account})
     if not quiet:
         render.say(f"Publishing '{sent['name']}' to '{sent['credAccount']['name']}'")
     job = follow(service, sent["jobId"], quiet=quiet)
     done = service.get(f"pimages/{sent['dbId']}")
-    if quiet:
-        render.as_json(done)
-    else:
+    if not quiet:
         render.say(f"OK: {job['message']}")
         render.say(f"Publish ID: {done['dbId']}")
         render.say(f"Cloud ID: {done['cloudId']}")
-    raise typer.Exit(job["exitCode"])
+    return done, job["exitCode"]
 
 
 def _account(service: Client, text: str, file: Path) -> str | None:

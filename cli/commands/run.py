@@ -146,18 +146,3 @@ def _tell_blind_spots(service: Client, place: str) -> None:
         render.warn(f"{len(spots)} blind spots: what is there could not be read")
     for spot in spots:
         render.warn(f"  - {spot['path']}: {spot['reason']}")
-
-
-def spread(argv: list[str]) -> list[str]:
-    """Several paths may follow one `-e` or `--exclude` of `scan run`, as hammr has it: each gets an option of its own."""
-    if argv[:2] != ["scan", "run"] and ["scan", "run"] not in [argv[i : i + 2] for i in range(len(argv))]:
-        return argv
-    words: list[str] = []
-    excluding = False
-    for word in argv:
-        if word.startswith("-"):
-            excluding = word in ("-e", "--exclude")
-            words += [] if excluding else [word]
-        else:
-            words += ["--exclude", word] if excluding else [word]
-    return words

@@ -71,13 +71,16 @@ def delete(
     context: typer.Context,
     id: Id,
     scantype: Annotated[str, typer.Option(help="`scan`, `instance` (a whole group) or `all`.")] = "scan",
+    scansonly: Annotated[bool, typer.Option("--scansonly", help="With --scantype instance: the scans of the group, which stays.")] = False,
 ) -> None:
     """Delete a scan, a group of scans, or all of them."""
+    if scansonly and scantype != "instance":
+        raise CommandError("--scansonly is for groups", hint="--scantype instance")
     service = client(context)
     if scantype == "scan":
         service.delete(below(find(service, id)["uri"]))
     elif scantype == "instance":
-        service.delete(f"scannedinstances/{id}")
+        service.delete(f"scannedinstances/{id}{'/scans' if scansonly else ''}")
     elif scantype == "all":
         service.delete("scannedinstances")
     else:

@@ -11,11 +11,9 @@ import typer
 
 from cli import render
 from cli.archives import fetch, remove, send
-from cli.client import Client
-from cli.commands.build import Offline, conditions, follow_image, read_file, request
+from cli.commands.build import Offline, conditions, follow_image, named_template, read_file, request
 from cli.commands.rehearse import tell
 from cli.context import client
-from cli.errors import CommandError
 from cli.packing import pack
 from cli.render import Format, Output
 
@@ -135,7 +133,7 @@ def build(
     """Build machine images from a template."""
     service, quiet = client(context), output == Format.JSON
     text = read_file(file)
-    number = id if id is not None else _named(service, file, text)
+    number = id if id is not None else named_template(service, file, text)
     asked = {**request(file, text, offline=offline), "simulated": simulate}
     images = service.post(f"appliances/{number}/builds", asked, patient=True)["images"]["image"]
     for line in conditions(images) if not quiet else ():
@@ -158,24 +156,8 @@ def rehearse(
 ) -> None:
     """Say what a build of a template would meet. Exit code 1 when it is blocked, 3 when a mirror alone blocks it."""
     service, text = client(context), read_file(file)
-    number = id if id is not None else _named(service, file, text)
+    number = id if id is not None else named_template(service, file, text)
     tell(service.post(f"appliances/{number}/rehearsals", request(file, text, offline=offline), patient=True), output)
-
-
-def _named(service: Client, file: Path, text: str) -> int:
-    """The template that the file's stack names. Raises `CommandError`."""
-    import yaml
-
-    try:
-        stack = (yaml.load(text, Loader=yaml.BaseLoader) or {}).get("stack") or {}
-    except (yaml.YAMLError, AttributeError) as error:
-        raise CommandError(f"{file} cannot be read: {error}", hint="give --file a YAML or JSON file") from error
-    if not isinstance(stack, dict) or not stack.get("name") or not stack.get("version"):
-        raise CommandError(f"{file} names no template (stack: name, version)", hint="give --id, or the stack section")
-    found = service.get("appliances", query=f"name=='{stack['name']}';version=='{stack['version']}'")["appliances"]["appliance"]
-    if not found:
-        raise CommandError(f"there is no template '{stack['name']}' of version '{stack['version']}'", hint="forgelet template list")
-    return int(found[0]["dbId"])
 
 
 def _junit(images: list[dict[str, Any]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 
-def ensure_image(engine: DockerClient, system: LabSystem, mirrors: Mirrors, work: Path, progress: Progress) -> str:
+def ensure_image(engine: DockerClient, system: LabSystem, mirrors: Mirrors, work: Path, progress: Progress, environment: Mapping[str, str] | None = None) -> str:
     """The tag of the image of `system`; built only when the recipe changed since the last time.
 
-    `work` is a folder for temporary files (some 500 MB while it builds).
+    `work` is a folder for temporary files (some 500 MB while it builds); `environment` is for the recipe's `build.sh`.
     Raises `MissingTool`, `CommandFailed` (mmdebstrap), `StepFailed` (the engine does not take it).
     """
     from docker.errors import ImageNotFound
@@ -34,13 +35,13 @@ def ensure_image(engine: DockerClient, system: LabSystem, mirrors: Mirrors, work
         with tempfile.TemporaryDirectory(prefix="lab-", dir=work) as folder:
             tar = Path(folder) / "root.tar"
             progress.stage("bootstrap", f"building {system.name} from packages")
-            _bootstrap(system, mirrors, tar, progress)
+            _bootstrap(system, mirrors, tar, progress, environment or {})
             progress.stage("import", "handing it to the Docker engine")
             _import(engine, system, tag, recipe, tar)
     return tag
 
 
-def _bootstrap(system: LabSystem, mirrors: Mirrors, tar: Path, progress: Progress) -> None:
+def _bootstrap(system: LabSystem, mirrors: Mirrors, tar: Path, progress: Progress, environment: Mapping[str, str]) -> None:
     argv = [
         "mmdebstrap",
         "--mode=root",
@@ -52,7 +53,7 @@ def _bootstrap(system: LabSystem, mirrors: Mirrors, tar: Path, progress: Progres
         str(tar),
         *_source_lines(system.release, mirrors),
     ]
-    env = {"FORGELET_LAB_SYSTEM": str(system.folder), "TMPDIR": str(tar.parent)}
+    env = {**environment, "FORGELET_LAB_SYSTEM": str(system.folder), "TMPDIR": str(tar.parent)}
     stream(argv, progress.log, root=True, env=env, hint="forgelet doctor")
 
 

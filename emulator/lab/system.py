@@ -61,10 +61,11 @@ def find_system(name: str) -> LabSystem:
     if name not in system_names():
         raise NotFound(f"there is no live system '{name}'", hint=f"forgelet lab up {system_names()[0]}")
     folder = SYSTEMS / name
-    return _parse(folder, tomllib.loads((folder / "system.toml").read_text(encoding="utf-8")))
+    return parse(folder, tomllib.loads((folder / "system.toml").read_text(encoding="utf-8")))
 
 
-def _parse(folder: Path, said: dict[str, Any]) -> LabSystem:
+def parse(folder: Path, said: dict[str, Any]) -> LabSystem:
+    """The recipe in `folder`, whose `system.toml` says `said`."""
     return LabSystem(
         name=folder.name,
         folder=folder,

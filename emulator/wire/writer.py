@@ -6,7 +6,6 @@ written: it raises `Undeclared`, which is a mistake of ours and so an internal f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from emulator.wire.extras import EXTRAS, OURS
@@ -16,6 +15,10 @@ from emulator.wire.values import written
 MEDIA = "application/xml"
 """Exactly so: with any parameter after it the real client does not parse the body (PROTOCOL 1.5)."""
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
+
+class Shared(dict[str, Any]):
+    """Data that is told many times in one document, as one and the same object: it is written once. Never to be changed."""
 
 
 class Undeclared(TypeError):
@@ -29,14 +32,16 @@ def encode(root: str, data: dict[str, Any]) -> bytes:
         raise Undeclared(f"UForge has no element {root}")
     out: list[str] = []
     opening = f'<ns1:{root} xmlns:ns1="{kinds.namespace}" xmlns:xsi="{XSI}"'
-    _Writer(out.append).complex(opening, f"ns1:{root}", data, kinds.type(kinds.roots[root]), root)
+    _Writer(out).complex(opening, f"ns1:{root}", data, kinds.type(kinds.roots[root]), root)
     return ("<?xml version='1.0' encoding='UTF-8'?>\n" + "".join(out)).encode()
 
 
 class _Writer:
-    def __init__(self, put: Callable[[str], None]) -> None:
-        self._put = put
+    def __init__(self, out: list[str]) -> None:
+        self._out = out
+        self._put = out.append
         self._schema = schema()
+        self._written: dict[tuple[int, str, str], str] = {}
 
     def complex(self, opening: str, tag: str, data: Any, declared: Complex, where: str) -> None:
         """One element with children; `opening` is its start tag but for the type and the bracket."""
@@ -70,12 +75,24 @@ class _Writer:
     def _one(self, element: Element, value: Any, where: str) -> None:
         name = element.name
         if element.simple is None:
-            self.complex(f"<{name}", name, value, self._schema.type(element.type), f"{where}.{name}")
+            if type(value) is Shared:
+                self._put(self._once(element, value, where))
+            else:
+                self.complex(f"<{name}", name, value, self._schema.type(element.type), f"{where}.{name}")
             return
         try:
             self._put(f"<{name}>{written(value, element.simple)}</{name}>")
         except ValueError as error:
             raise Undeclared(f"{where}.{name}: {error}") from error
+
+    def _once(self, element: Element, value: Shared, where: str) -> str:
+        key = (id(value), element.name, element.type)
+        if key not in self._written:
+            begun = len(self._out)
+            self.complex(f"<{element.name}", element.name, value, self._schema.type(element.type), f"{where}.{element.name}")
+            self._written[key] = "".join(self._out[begun:])
+            del self._out[begun:]
+        return self._written[key]
 
     def _concrete(self, data: dict[str, Any], declared: Complex, where: str) -> Complex:
         named = data.get("xsiType", declared.name)

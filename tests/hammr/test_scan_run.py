@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hammr import Hammr
+from support.hammr import Hammr, Polls
 from support.service import SCANS, Service, until
 from support.sshhost import Cutter
 
@@ -152,6 +152,17 @@ def test_what_happens_to_the_job_is_what_hammr_sees(hammr: Hammr, service: Servi
     assert service.job(one["jobId"])["state"] == "cancelled"
     until(lambda: not any("uforge" in title for title in titles()))
     assert inside("ls /tmp") == ""
+
+
+def test_ctrl_c_leaves_the_scan_to_its_agent(hammr: Hammr, service: Service, scan: Callable[..., list[str]], polls: Polls) -> None:
+    service.fault("scan.inventory", "hang")
+    said = hammr.interrupted(scan("left"), polls(r"scannedinstances/\d+/scans/\d+", "scan.inventory"))
+    assert "Exiting command" in said.text
+    (one,) = groups(service)["left"]["scans"]["scan"]
+    assert service.job(one["jobId"])["state"] == "running"
+    assert service.http.delete(f"/_forgelet/jobs/{one['jobId']}").status_code == 202
+    assert service.ended(one["jobId"])["state"] == "cancelled"
+    until(lambda: inside("ls /tmp") == "")
 
 
 def test_api_keys_are_all_that_an_agent_needs(anybody: Callable[..., Hammr], service: Service, scan: Callable[..., list[str]]) -> None:

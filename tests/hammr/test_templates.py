@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.hammr import Hammr
+from support.hammr import Hammr, Polls
 from support.service import Service, until
 
 pytestmark = pytest.mark.hammr
@@ -123,6 +123,26 @@ def test_a_simulated_build_plans_and_makes_no_disk(hammr: Hammr, service: Servic
     assert "openssh-server" in (made / "plan.json").read_text()
 
 
+def test_ctrl_c_cannot_stop_a_build_but_image_cancel_does_and_delete_takes_it_away(
+    hammr: Hammr, service: Service, folder: Path, polls: Polls
+) -> None:
+    """The client asks, and then looks for the image under a name that it never gave it (PROTOCOL 4.3): the service hears nothing."""
+    service.fault("build.plan", "hang")
+    words = ("template", "build", "--file", str(folder / "template.yml"))
+    said = hammr.interrupted(words, polls(r"appliances/\d+/images/\d+/status", "build.plan"), typed="y\n", status=None)
+    assert "Impossible to cancel" in said.text
+    image = service.http.get("/api/users/root/images").json()["images"]["image"][-1]
+    assert service.job(image["jobId"])["state"] == "running"
+    hammr("image", "cancel", "--id", str(image["dbId"]), typed="n\n")
+    assert service.job(image["jobId"])["state"] == "running"
+    assert "Image Canceled" in hammr("image", "cancel", "--id", str(image["dbId"]), typed="y\n").text
+    assert service.ended(image["jobId"])["state"] == "cancelled"
+    assert "impossible to cancel" in hammr("image", "cancel", "--id", str(image["dbId"]), status=2).text
+    assert "Image deleted" in hammr("image", "delete", "--id", str(image["dbId"]), typed="y\n").text
+    assert service.http.get(f"/api/users/root/images/{image['dbId']}").status_code == 404
+    assert not (service.data / "images" / str(image["dbId"])).exists()
+
+
 def test_a_template_that_is_not_there_is_told(hammr: Hammr, templates: Listed) -> None:
     before = templates()
     assert "99" in hammr("template", "delete", "--id", "99", "--no-confirm", status=None).text
@@ -147,3 +167,18 @@ def test_a_scan_becomes_a_template(hammr: Hammr, service: Service, tmp_path: Pat
     stack = service.http.get(f"/api/{made['uri']}").json()
     assert stack["distributionName"].startswith("Debian 12")
     assert (service.data / "templates" / str(made["dbId"]) / "scan/head.json").exists()
+
+
+def test_ctrl_c_stops_the_build_of_a_scan(hammr: Hammr, service: Service, folder: Path, polls: Polls) -> None:
+    (group,) = service.http.get("/api/users/root/scannedinstances?includeScans=true").json()["scannedInstances"]["scannedInstance"]
+    (scan,) = group["scans"]["scan"]
+    (folder / "builder.yml").write_text("builders:\n- {type: OpenStack QCOW2, installation: {diskSize: 4000}, hardwareSettings: {memory: 1024}}\n")
+    service.fault("build.plan", "hang")
+    words = ("scan", "build", "--id", str(scan["dbId"]), "--file", str(folder / "builder.yml"))
+    said = hammr.interrupted(words, polls(r"scannedinstances/\d+/scans/\d+/images/\d+/status", "build.plan"), typed="y\n")
+    assert "Do you want to cancel the job ?" in said.text
+    image = service.http.get("/api/users/root/images").json()["images"]["image"][-1]
+    assert image["parentUri"] == scan["uri"]
+    assert service.ended(image["jobId"])["state"] == "cancelled"
+    hammr("image", "delete", "--id", str(image["dbId"]), typed="y\n")
+    assert service.http.get(f"/api/users/root/images/{image['dbId']}").status_code == 404

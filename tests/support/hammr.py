@@ -10,11 +10,16 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from support.service import until
 
 ROOT = Path(__file__).parents[2]
+Polls = Callable[..., Callable[[], bool]]
+"""`polls(path, stage="")`: what tells whether the client polls (`tests/hammr/conftest.py`)."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|\r")
 
 
@@ -103,3 +108,14 @@ class Hammr:
     def interrupt(process: subprocess.Popen[str]) -> None:
         """Ctrl-C."""
         os.killpg(process.pid, signal.SIGINT)
+
+    def interrupted(self, words: Sequence[str], ready: Callable[[], Any], **finish: Any) -> Said:
+        """Run, send Ctrl-C once `ready` answers something true, and wait for the end (`finish`: as for that method)."""
+        with self.start(*words) as process:
+            try:
+                until(ready, 60)
+                self.interrupt(process)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+            return self.finish(process, words, **finish)

@@ -65,6 +65,11 @@ class Service:
         told: dict[str, Any] = self.http.get(f"/_forgelet/jobs/{number}").json()
         return told
 
+    def newest_job(self) -> dict[str, Any]:
+        """The job that was asked for last."""
+        found: list[dict[str, Any]] = self.http.get("/_forgelet/jobs").json()["jobs"]["job"]
+        return max(found, key=lambda job: int(job["dbId"]))
+
     def ended(self, number: int) -> dict[str, Any]:
         """The job, once it has ended."""
         until(lambda: self.job(number)["state"] not in ("queued", "running"))

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from emulator.wire.writer import Shared
 from scanner.errors import UserError
 
 
@@ -30,11 +31,7 @@ class ImageFormat:
 
     def tell(self) -> dict[str, Any]:
         """targetFormat"""
-        uri = f"targetFormats/{self.id}"
-        kind = {"credAccountType": self.platform} if self.platform else {}
-        category = {"name": self.type.title(), "type": "IMAGEFORMAT"}
-        inner = {"name": self.format, "access": self.buildable, "active": True}
-        return {"dbId": self.id, "name": self.name, "format": inner, "category": category, "type": self.type, **kind, "access": self.buildable, "active": True, "uri": uri}
+        return _format_told(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +73,22 @@ def _told() -> dict[str, Any]:
 
 
 @cache
+def _format_told(one: ImageFormat) -> Shared:
+    uri = f"targetFormats/{one.id}"
+    kind = {"credAccountType": one.platform} if one.platform else {}
+    category = {"name": one.type.title(), "type": "IMAGEFORMAT"}
+    inner = {"name": one.format, "access": one.buildable, "active": True}
+    return Shared({"dbId": one.id, "name": one.name, "format": inner, "category": category, "type": one.type, **kind, "access": one.buildable, "active": True, "uri": uri})
+
+
+@cache
 def formats() -> tuple[ImageFormat, ...]:
     return tuple(ImageFormat(number, **told) for number, told in enumerate(_told()["formats"], 1))
+
+
+@cache
+def _by_name() -> dict[str, ImageFormat]:
+    return {one.name.lower(): one for one in formats()}
 
 
 @cache
@@ -96,9 +107,9 @@ def categories() -> tuple[Category, ...]:
 
 def image_format(name: str) -> ImageFormat:
     """By its name, in any case. Raises `UserError`."""
-    for one in formats():
-        if one.name.lower() == name.lower():
-            return one
+    found = _by_name().get(name.lower())
+    if found is not None:
+        return found
     raise UserError(f"there is no image format '{name}'", hint="forgelet format list")
 
 

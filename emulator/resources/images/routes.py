@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from emulator.resources.images import proofs
 from emulator.resources.images import service as images
 from emulator.resources.jobs.service import tell_job
+from emulator.resources.scans import service as scans
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, nothing, ours
@@ -22,9 +23,11 @@ FLAT = "/users/{uid}/images"
 SCAN = "/users/{uid}/scannedinstances/{siid}/scans/{sid}/images"
 
 
-def found(iid: int, here: TheService, owner: TheOwner, sid: int | None = None) -> images.Found:
-    """The image in the path. Raises `NotFound`."""
+def found(iid: int, here: TheService, owner: TheOwner, siid: int | None = None, sid: int | None = None) -> images.Found:
+    """The image in the path. Raises `NotFound`, for its scan too."""
     with here.database.read() as session:
+        if siid is not None and sid is not None:
+            scans.find_scan(session, owner, siid, sid)
         return images.find(session, owner, iid, sid)
 
 
@@ -48,9 +51,11 @@ class VerificationRequest(BaseModel):
 
 @router.get(FLAT)
 @router.get(SCAN)
-def index(here: TheService, owner: TheOwner, sid: int | None = None) -> Response:
+def index(here: TheService, owner: TheOwner, siid: int | None = None, sid: int | None = None) -> Response:
     """The machine images of a scan, or of the user."""
     with here.database.read() as session:
+        if siid is not None and sid is not None:
+            scans.find_scan(session, owner, siid, sid)
         members = images.images(session, owner, sid)
     return collection("images", "image", [images.tell_briefly(here.folders, owner, one) for one in members])
 
@@ -98,7 +103,8 @@ def download(here: TheService, image: TheImage, format: str | None = None) -> Re
     return images.disk(here.folders, image[0], format)
 
 
-@router.api_route("/downloads/{iid}/{key}", methods=["GET", "HEAD"])
+@router.head("/downloads/{iid}/{key}", include_in_schema=False)
+@router.get("/downloads/{iid}/{key}")
 def download_with_key(iid: int, key: str, here: TheService) -> Response:
     """The first disk, to whoever knows the image's secret: hammr sends no login here (row 87). Ranges are answered."""
     return images.disk(here.folders, images.unlocked(here, iid, key))

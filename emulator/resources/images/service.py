@@ -6,9 +6,11 @@ import dataclasses
 import hmac
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import FileResponse
+from sqlalchemy.orm import defer
 from sqlmodel import Session, func, select
 
 from emulator.errors import Conflict
@@ -37,6 +39,10 @@ Source = Scan | Appliance
 """What an image was made from."""
 
 Found = tuple[Image, Source, Job]
+BRIEFS = 5000
+"""Finished images whose record is remembered."""
+LEFT_OUT = tuple(defer(column, raiseload=True) for column in (Image.spec, Job.problems, Job.hint))  # type: ignore[arg-type]
+"""What no list tells, and is costly to read."""
 
 
 def source_uri(user: User, source: Source) -> str:
@@ -60,15 +66,15 @@ def images(session: Session, user: User, scan_id: int | None = None, appliance_i
     """In the order in which they were asked for; of one scan or one template when it is named."""
     found: list[Found] = []
     if appliance_id is None:
-        of_scans = select(Image, Scan, Job).where(Image.user_id == user.id, Image.scan_id == Scan.id, Image.job_id == Job.id)
+        of_scans = select(Image, Scan, Job).where(Image.user_id == user.id, Image.scan_id == Scan.id, Image.job_id == Job.id).options(*LEFT_OUT)
         found += session.exec(of_scans if scan_id is None else of_scans.where(Image.scan_id == scan_id)).all()
     if scan_id is None:
-        of_templates = select(Image, Appliance, Job).where(Image.user_id == user.id, Image.appliance_id == Appliance.id, Image.job_id == Job.id)
+        of_templates = select(Image, Appliance, Job).where(Image.user_id == user.id, Image.appliance_id == Appliance.id, Image.job_id == Job.id).options(*LEFT_OUT)
         found += session.exec(of_templates if appliance_id is None else of_templates.where(Image.appliance_id == appliance_id)).all()
     return sorted(found, key=lambda one: one[0].id or 0)
 
 
-def tell(folders: Folders, user: User, found: Found) -> dict[str, Any]:
+def tell(folders: Folders, user: User, found: Found, *, brief: bool = False) -> dict[str, Any]:
     """image; what the build left behind (`files`, `bootCommand` and so on) is ours."""
     image, source, job = found
     assert image.id is not None
@@ -95,7 +101,7 @@ def tell(folders: Folders, user: User, found: Found) -> dict[str, Any]:
         "fileSize": 0,
         "jobId": job.id,
     }
-    return {**told, **_made(folders, image.id)} if job.state == State.DONE else told
+    return {**told, **(_brief if brief else _made)(folders, image.id)} if job.state == State.DONE else told
 
 
 def made(folders: Folders, image_id: int) -> dict[str, Any]:
@@ -129,10 +135,29 @@ def disk(folders: Folders, image: Image, format: str | None = None) -> FileRespo
 
 def tell_briefly(folders: Folders, user: User, found: Found) -> dict[str, Any]:
     """image as lists tell it: without the hundreds of `provenance.packages`, which the single image has."""
-    told = tell(folders, user, found)
-    if "provenance" in told:
-        told["provenance"] = {key: value for key, value in told["provenance"].items() if key != "packages"}
-    return told
+    return tell(folders, user, found, brief=True)
+
+
+_briefs: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+"""What lists tell of finished images: nobody writes their records again."""
+
+
+def _brief(folders: Folders, image_id: int) -> dict[str, Any]:
+    path = folders.image(image_id) / "image.json"
+    try:
+        now = path.stat()
+    except OSError:
+        return {}
+    stamp = (now.st_ino, now.st_mtime_ns, now.st_size)
+    known = _briefs.get(path)
+    if known is None or known[0] != stamp:
+        told = _made(folders, image_id)
+        if "provenance" in told:
+            told["provenance"] = {key: value for key, value in told["provenance"].items() if key != "packages"}
+        if len(_briefs) >= BRIEFS:
+            _briefs.clear()
+        known = _briefs[path] = (stamp, told)
+    return known[1]
 
 
 def _made(folders: Folders, image_id: int) -> dict[str, Any]:

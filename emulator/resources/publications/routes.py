@@ -19,7 +19,7 @@ from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, nothing
 from emulator.wire.body import body
-from scanner.errors import UserError
+from scanner.errors import NotFound, UserError
 
 router = APIRouter()
 USER = "/users/{uid}"
@@ -75,10 +75,17 @@ def publish_by_file(asked: PublishRequest, image: images.TheImage, here: TheServ
     return answer("publishImage", publications.tell(publications.begin(here, owner, image, given)), 201)
 
 
-def found(pid: int, here: TheService, owner: TheOwner, iid: int | None = None) -> publications.Found:
-    """The publication in the path. Raises `NotFound`."""
+def found(
+    pid: int, here: TheService, owner: TheOwner, iid: int | None = None, aid: int | None = None, siid: int | None = None, sid: int | None = None
+) -> publications.Found:
+    """The publication in the path. Raises `NotFound`, also when it is not of the template or scan there."""
     with here.database.read() as session:
-        return publications.find(session, owner, pid, iid)
+        row, job = publications.find(session, owner, pid, iid)
+    # Its image may be gone: what it was made from is in its own name.
+    source = f"/appliances/{aid}/" if aid is not None else f"/scannedinstances/{siid}/scans/{sid}/" if sid is not None else "/"
+    if source not in row.image_uri:
+        raise NotFound(f"there is no publication {pid} of that image", hint="forgelet image list")
+    return row, job
 
 
 ThePublication = Annotated[publications.Found, Depends(found)]

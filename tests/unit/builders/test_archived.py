@@ -95,7 +95,7 @@ def test_a_header_without_end_is_refused(tmp_path: Path, into: Path) -> None:
         unpack_archive(archive, into)
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", gzip.compress(b"no tar" * 200, mtime=0)])
+@pytest.mark.parametrize("data", [b"", b"\x1f\x8b\x08", b"no archive", gzip.compress(b"no tar" * 200, mtime=0)])
 def test_what_is_no_archive_says_so(tmp_path: Path, into: Path, data: bytes) -> None:
     (tmp_path / "a.tgz").write_bytes(data)
     with pytest.raises(HostileInput):

@@ -150,3 +150,17 @@ def test_what_no_qcow2_can_be_is_refused_with_its_line(text: str, said: str) -> 
     with pytest.raises(SpecError) as failed:
         parse(SEED + text, "b.yml")
     assert any(said in problem and problem.startswith("line 1") for problem in failed.value.problems), failed.value.problems
+
+
+@pytest.mark.parametrize("text", ["builders: " + "[" * 3000, "a: &a [*a]\nbuilders: []", "builders: " + "[" * 150 + "]" * 150])
+def test_documents_without_end_are_refused(text: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse(text, "t.yml")
+    assert "more than 100 levels" in caught.value.problems[0]
+
+
+def test_aliases_that_stand_for_too_much_are_refused() -> None:
+    text = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9))
+    with pytest.raises(SpecError) as caught:
+        parse(text + "builders: []\n", "t.yml")
+    assert "its aliases stand for more than 200000 values" in caught.value.problems[0]

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.main import app, hoist, run
+from cli.main import app, run
+from cli.words import hoist
 
 
 @pytest.mark.parametrize("argv", [["nope"], ["scan", "run"], ["scan", "show", "--id", "x"], ["scan", "list", "-o", "xml"], ["job", "show"], ["--bad"]])

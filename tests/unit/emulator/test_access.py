@@ -7,6 +7,7 @@ import base64
 import pytest
 from fastapi.testclient import TestClient
 
+from cli.signing import Signed
 from emulator.service import Service
 
 
@@ -106,3 +107,13 @@ def test_a_password_that_the_first_user_chose_stays_at_the_next_start(http: Test
     assert http.get("/api/users/root", auth=("root", "forgelet")).status_code == 401
     seed(service.database, "root", "other")
     assert http.get("/api/users/root", auth=("root", "other")).status_code == 200
+
+
+def test_what_our_client_signs_the_service_knows(http: TestClient) -> None:
+    made = http.post("/_forgelet/users/root/keys").json()
+    http.auth = None
+    signed = Signed(made["publicKey"], made["secretKey"], "/api")
+    assert http.get("/api/users/root", auth=signed).json()["loginName"] == "root"
+    assert http.get("/api/users/root/appliances", params={"query": "name=='a b+c%2F'"}, auth=signed).status_code == 200
+    assert http.get("/_forgelet/jobs", auth=signed).status_code == 200
+    assert http.get("/api/users/root", auth=Signed(made["publicKey"], "wrong", "/api")).status_code == 401

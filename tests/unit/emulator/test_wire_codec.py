@@ -13,7 +13,7 @@ from emulator.errors import TooLarge
 from emulator.wire.extras import EXTRAS
 from emulator.wire.reader import LARGEST, decode
 from emulator.wire.schema import schema
-from emulator.wire.writer import Undeclared, encode
+from emulator.wire.writer import Shared, Undeclared, encode
 from scanner.errors import UserError
 
 NS = "http://www.usharesoft.com/uforge"
@@ -27,6 +27,14 @@ def test_the_root_is_qualified_and_nothing_below_it() -> None:
     root = tree(encode("images", {"images": {"image": [{"name": "a", "dbId": 1}]}}))
     assert root.tag == f"{{{NS}}}images"
     assert [one.tag for one in root.iter()][1:] == ["images", "image", "dbId", "name"]
+
+
+def test_what_is_shared_is_written_as_often_as_it_is_told() -> None:
+    plain = {"name": "QCOW2", "format": {"name": "qcow2"}}
+    told, shared = ({"images": {"image": [{"dbId": number, "targetFormat": one} for number in range(3)]}} for one in (plain, Shared(plain)))
+    assert encode("images", shared) == encode("images", told)
+    with pytest.raises(Undeclared, match="targetFormat"):
+        encode("images", {"images": {"image": [{"targetFormat": Shared({"nothing": 1})}]}})
 
 
 def test_an_empty_list_keeps_its_wrapper() -> None:

@@ -1,0 +1,42 @@
+"""Who asks, and where: from options, settings, or a credentials file as hammr has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from cli.context import Connection
+
+KEYS = {"url": "url", "user": "user", "password": "password", "publickey": "publickey", "secretkey": "secretkey", "acceptAutoSigned": "insecure"}
+"""A credentials file's keys -> ours (PROTOCOL 1.1)."""
+
+
+def credentials(file: Path) -> dict[str, Any]:
+    """What a credentials file says, under our names. Raises `CommandError`."""
+    import yaml
+
+    hint = "forgelet hammr --write --to FILE writes one"
+    if file.suffix not in (".yml", ".yaml", ".json"):
+        raise CommandError(f"the credentials file {file} is neither .yml, .yaml nor .json", hint=hint)
+    try:
+        told = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CommandError(f"the credentials file {file} cannot be read: {error}", hint=hint) from error
+    if not isinstance(told, dict):
+        raise CommandError(f"the credentials file {file} is no mapping", hint=hint)
+    unknown = [f"{key}: unknown key (known: {', '.join(KEYS)})" for key in told if key not in KEYS]
+    missing = [f"{key}: is missing" for key in ("url", "user") if not told.get(key)]
+    if unknown or missing:
+        raise CommandError(f"the credentials file {file} is wrong", hint=hint, problems=[*missing, *unknown])
+    return {ours: told[key] if isinstance(told[key], bool) else str(told[key]) for key, ours in KEYS.items() if told.get(key) is not None}
+
+
+def asked(connection: Connection) -> dict[str, Any]:
+    """What the command line says of the connection; a credentials file is read where it names one, options win over it. Raises `CommandError`."""
+    given = {name: value for name, value in vars(connection).items() if name != "credentials" and value is not None}
+    file = credentials(connection.credentials) if connection.credentials is not None else {}
+    # Whoever says a password does not mean the keys that the settings may have.
+    return {**({"publickey": "", "secretkey": ""} if file or "password" in given else {}), **file, **given}
