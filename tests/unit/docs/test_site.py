@@ -17,7 +17,8 @@ import reference
 import typer
 from reference import commands, errors, proven, report, routes, settings, speckeys
 
-from cli.main import app, hoist
+from cli.main import app
+from cli.words import hoist
 from emulator.settings import Settings
 from scanner.report import ScanReport
 

@@ -81,7 +81,8 @@ def test_numbers_that_are_none_are_told(http: TestClient, app: FastAPI, service:
     with nothing_outside(service.folders.data):
         for (method, path), accept in zip(routes(app), itertools.cycle(ACCEPT), strict=False):
             names = re.findall(r"\{(\w+)\}", path.replace("{uid}", "root").replace("{login}", "root"))
-            for number in NUMBERS if names else ():
+            # A number is a good name.
+            for number in NUMBERS if names and "name" not in names else ():
                 filled = re.sub(r"\{\w+\}", lambda _, n=number: n, path.replace("{uid}", "root").replace("{login}", "root"))
                 answer = http.request(method, filled, headers={"Accept": accept}, content=b"" if method in ("POST", "PUT") else None)
                 check(answer)
