@@ -243,7 +243,7 @@ DAMAGE: dict[str, Damage] = {
         "only in copy",
     ),
     "a state of dpkg's": Damage(stanza("libcap2-bin", b"ok installed", b"ok half-configured"), "packages", "libcap2-bin:amd64", "status"),
-    "a hold": Damage(stanza("nginx-light", b"hold ok", b"install ok"), "packages", "nginx-light:amd64", "hold"),
+    "a hold": Damage(stanza("nginx-light", b"hold ok", b"install ok"), "packages", "nginx-light:all", "hold"),
     "a mark": Damage(
         edit("var/lib/apt/extended_states", b"Package: ", b"Package: cron\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: "), "packages", "cron:amd64", "auto"
     ),
@@ -300,7 +300,7 @@ def is_about_damage(row: dict[str, str]) -> bool:
     """Whether an unexplained difference comes of some damage: the thing itself, its folder's time, the same seen by another witness or scope."""
     about = {one.item.removeprefix("dpkg --verify: ") for one in DAMAGE.values()}
     item = row["item"].removeprefix("dpkg --verify: ")
-    return item in about or any(other.startswith(f"{item.rstrip('/')}/") for other in about) or item in ALSO
+    return item in about | ALSO or any(other.startswith(f"{item.rstrip('/')}/") for other in about | ALSO)
 
 
 ALSO = frozenset(
