@@ -277,7 +277,7 @@ DAMAGE: dict[str, Damage] = {
     "a source of packages": Damage(edit("etc/apt/sources.list.d/press.sources", b"Enabled: no", b"Enabled: 0n"), "files", "/etc/apt/sources.list.d/press.sources", "sha256"),
     "a key of packages": Damage(flip("etc/apt/keyrings/press.gpg"), "files", "/etc/apt/keyrings/press.gpg", "sha256"),
     "a diversion": Damage(edit("var/lib/dpkg/statoverride", b"staff", b"users"), "files", "/var/lib/dpkg/statoverride", "sha256"),
-    "what sshd is told": Damage(flip("etc/ssh/sshd_config"), "files", "/etc/ssh/sshd_config", "sha256"),
+    "what sshd is told": Damage(edit("etc/ssh/sshd_config", b"# This is the sshd", b"# this is the sshd"), "files", "/etc/ssh/sshd_config", "sha256"),
 }
 
 
