@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.register_assert_rewrite("support")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # What is started in the background may ignore it, and so would all that the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from support.openstack import Openstack, install  # noqa: E402
 
