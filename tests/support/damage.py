@@ -270,7 +270,7 @@ DAMAGE: dict[str, Damage] = {
     "a rule of sudo's": Damage(add("etc/sudoers.d/intruder", b"games ALL=(ALL) NOPASSWD: ALL\n"), "files", "/etc/sudoers.d/intruder", "only in copy"),
     "a job of cron's": Damage(edit("etc/cron.d/ledger", b"*", b"0"), "files", "/etc/cron.d/ledger", "sha256"),
     "the machine's name": Damage(hostname, "system", "hostname", "value"),
-    "the locale": Damage(add("etc/default/locale", b"LANG=C\n"), "files", "/etc/default/locale", "only in copy"),
+    "the locale": Damage(add("etc/default/locale", b"LANG=C\n"), "files", "/etc/default/locale", "sha256"),
     "the time zone": Damage(relink("etc/localtime", "/usr/share/zoneinfo/UTC"), "files", "/etc/localtime", "target"),
     "the keyboard": Damage(edit("etc/default/keyboard", b'"dk"', b'"us"'), "system", "keyboard", "value"),
     "the file system table": Damage(lambda root: (root / "etc/fstab").open("a").write("# x\n"), "files", "/etc/fstab", "sha256"),
@@ -316,6 +316,7 @@ ALSO = frozenset(
         "/usr/share/doc/grub-common/copyright",
         "group intruder",
         "timezone",
+        "locale",
     }
 )
 """What a damage shows in besides."""
