@@ -119,7 +119,7 @@ def test_a_simulated_build_plans_and_makes_no_disk(hammr: Hammr, service: Servic
     (image,) = service.http.get("/api/users/root/images").json()["images"]["image"]
     assert (image["status"]["complete"], image["installProfile"]["diskSize"]) == (True, 4000)
     made = service.data / "images" / str(image["dbId"])
-    assert [path.name for path in made.iterdir()] == ["plan.json"]
+    assert sorted(path.name for path in made.iterdir()) == ["build.log", "plan.json"]
     assert "openssh-server" in (made / "plan.json").read_text()
 
 
