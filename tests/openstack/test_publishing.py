@@ -150,7 +150,7 @@ def revoke_all(openstack: Openstack) -> None:
 def test_what_is_stopped_in_the_middle_is_taken_away(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path, how: str) -> None:
     account(service, openstack, glanceUrl=f"http://127.0.0.1:{proxy.port}")
     image = planted_image(service, tmp_path / "tree", "raw")
-    proxy.delay = 0.3
+    proxy.delay = 1.0
     sent = begin(service, image)
     service.until(lambda: openstack.images())
     if how == "cancel":
