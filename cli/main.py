@@ -10,40 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
-from cli.commands import (
-    account,
-    batch,
-    bundle,
-    cache,
-    catalogue,
-    clean,
-    clock,
-    deploy,
-    doctor,
-    environment,
-    evidence,
-    fault,
-    hammr,
-    image,
-    job,
-    journal,
-    lab,
-    migration,
-    reset,
-    scan,
-    seed,
-    serve,
-    snapshot,
-    spec,
-    template,
-    user,
-)
 from cli.context import Connection, Left
 from cli.errors import FAILED, INTERRUPTED, USER
+from cli.nouns import Nouns
 from cli.words import tidy
 
 HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
+    cls=Nouns,
     help="Forgelet: a whole UForge on one machine.",
     no_args_is_help=True,
     add_completion=True,
@@ -79,35 +53,11 @@ def connection(
         context.obj = Connection(url, user, password, insecure, ca, publickey, secretkey, credentials)
 
 
-app.command()(serve.serve)
-app.command()(reset.reset)
-app.add_typer(scan.app, name="scan")
-app.add_typer(image.app, name="image")
-app.add_typer(spec.app, name="spec")
-app.add_typer(template.app, name="template")
-app.add_typer(bundle.app, name="bundle")
-app.add_typer(job.app, name="job")
-app.add_typer(user.app, name="user")
-app.add_typer(account.app, name="account")
-app.add_typer(deploy.app, name="deploy")
-app.add_typer(migration.app, name="migration")
-app.add_typer(catalogue.os_app, name="os")
-app.add_typer(catalogue.format_app, name="format")
-app.add_typer(catalogue.platform_app, name="platform")
-app.add_typer(catalogue.quota_app, name="quota")
-app.add_typer(cache.app, name="cache")
-app.add_typer(lab.app, name="lab")
-app.add_typer(fault.app, name="fault")
-app.add_typer(journal.app, name="journal")
-app.add_typer(snapshot.app, name="snapshot")
-app.add_typer(seed.app, name="seed")
-app.add_typer(clock.app, name="clock")
-app.command()(evidence.verify)
-app.command()(hammr.hammr)
-app.command()(doctor.doctor)
-app.command()(clean.clean)
-app.command("env")(environment.env)
-app.command()(environment.status)
+def tree() -> Any:
+    """Every command that there is, loaded: `forgelet` with its nouns under it."""
+    top: Any = typer.main.get_command(app)
+    top.list_commands(None)
+    return top
 
 
 def run(argv: list[str], obj: Any = None) -> int:
@@ -141,9 +91,6 @@ def _failed(error: Exception) -> int:
         render.warn(f"  next: {error.hint}")  # type: ignore[attr-defined]
     code = getattr(error, "exit_code", FAILED)
     return code if isinstance(code, int) else FAILED
-
-
-batch.mount(app, run)
 
 
 def main() -> None:

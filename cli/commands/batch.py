@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,35 +14,31 @@ from cli import render
 from cli.commands.build import read_file
 from cli.errors import USER
 
-Runner = Callable[[list[str], Any], int]
-"""Runs one command line for a connection to its end; its exit code."""
 PROMPT = "forgelet> "
 LEAVE = ("quit", "exit")
 
 
-def mount(app: typer.Typer, run: Runner) -> None:
-    """Make the two commands of `app`, whose commands `run` runs."""
-
-    @app.command()
-    def batch(
-        context: typer.Context, file: Annotated[Path, typer.Option(help="A file with a command a line; empty lines and those that begin with # are left out.")]
-    ) -> None:
-        """Run the commands of a file, one after the other. One that fails does not stop the others; the first failure's exit code is the batch's."""
-        codes = [_one(run, line, context.obj, shown=True) for line in read_file(file).splitlines() if line.strip() and not line.lstrip().startswith("#")]
-        raise typer.Exit(next((code for code in codes if code), 0))
-
-    @app.command()
-    def shell(context: typer.Context) -> None:
-        """Type commands, without `forgelet` before them; `help` lists them, `quit` or Ctrl-D ends."""
-        for line in _typed():
-            words = line.split()
-            if words[:1] and words[0] in LEAVE:
-                return
-            if words:
-                _one(run, " ".join([*words[1:], "--help"]) if words[0] == "help" else line, context.obj, shown=False)
+def batch(
+    context: typer.Context, file: Annotated[Path, typer.Option(help="A file with a command a line; empty lines and those that begin with # are left out.")]
+) -> None:
+    """Run the commands of a file, one after the other. One that fails does not stop the others; the first failure's exit code is the batch's."""
+    codes = [_one(line, context.obj, shown=True) for line in read_file(file).splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    raise typer.Exit(next((code for code in codes if code), 0))
 
 
-def _one(run: Runner, line: str, connection: Any, *, shown: bool) -> int:
+def shell(context: typer.Context) -> None:
+    """Type commands, without `forgelet` before them; `help` lists them, `quit` or Ctrl-D ends."""
+    for line in _typed():
+        words = line.split()
+        if words[:1] and words[0] in LEAVE:
+            return
+        if words:
+            _one(" ".join([*words[1:], "--help"]) if words[0] == "help" else line, context.obj, shown=False)
+
+
+def _one(line: str, connection: Any, *, shown: bool) -> int:
+    from cli.main import run  # it loads this module, for these two commands
+
     if shown:
         render.say(f"{PROMPT}{line}")
     try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class Fault(SQLModel, table=True):
+class Fault(Row, table=True):
     """What happens, and how often, when a job comes to a point of a stage or a client to an operation. One of `stage` and `operation` is set."""
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     stage: str = Field(default="", index=True)

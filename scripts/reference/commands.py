@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import typer
-
-from cli.main import app
+from cli.main import tree
 from reference.text import code, first, heading, table
 
 Found = tuple[str, Any]
@@ -23,12 +21,12 @@ def commands() -> Iterator[Found]:
         for word, one in sorted(under.items()):
             yield from walk(one, f"{name} {word}")
 
-    yield from walk(typer.main.get_command(app), "forgelet")
+    yield from walk(tree(), "forgelet")
 
 
 def groups() -> Iterator[Found]:
     """`forgelet`, and every noun under it."""
-    top: Any = typer.main.get_command(app)
+    top: Any = tree()
     yield "forgelet", top
     yield from ((f"forgelet {word}", one) for word, one in sorted(top.commands.items()) if getattr(one, "commands", {}))
 
@@ -39,7 +37,7 @@ def page() -> str:
         "Every list and show command takes `-o json` or `-o yaml`: only that on standard output. How a command ends: [exit codes](errors.md). "
         "The options of the connection may stand anywhere:",
     )
-    lines += options(typer.main.get_command(app))
+    lines += options(tree())
     for name, group in groups():
         members = [(one, command) for one, command in commands() if one.rpartition(" ")[0] == name]
         if members:

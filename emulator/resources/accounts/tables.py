@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import JSON, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from emulator.storage import stamp
+from emulator.storage.row import Row
 
 
-class CloudAccount(SQLModel, table=True):
+class CloudAccount(Row, table=True):
     """One account. What is secret of it lies sealed in `secrets` (`emulator.storage.vault`) and is never told."""
 
     __tablename__ = "cloud_account"

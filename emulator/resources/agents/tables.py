@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class Download(SQLModel, table=True):
+class Download(Row, table=True):
     """One copy of the agent, and what became of it."""
 
     __tablename__ = "agent_download"
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     kind: str

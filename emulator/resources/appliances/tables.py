@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import JSON
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class Appliance(SQLModel, table=True):
+class Appliance(Row, table=True):
     """One template. Its files, and the scan that it may come from, lie in the data folder.
 
     It is there for its user when the job that makes it is done (`job_id` None: made at once).
     """
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)
@@ -34,11 +34,10 @@ class Appliance(SQLModel, table=True):
     modified: str
 
 
-class ApplianceExport(SQLModel, table=True):
+class ApplianceExport(Row, table=True):
     """One archive of a template, made by its job."""
 
     __tablename__ = "appliance_export"
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     appliance_id: int = Field(foreign_key="appliance.id", ondelete="CASCADE", index=True)
@@ -48,11 +47,10 @@ class ApplianceExport(SQLModel, table=True):
     created: str
 
 
-class ApplianceImport(SQLModel, table=True):
+class ApplianceImport(Row, table=True):
     """One archive that becomes a template. Without a job nothing was uploaded yet."""
 
     __tablename__ = "appliance_import"
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)
@@ -65,11 +63,10 @@ class ApplianceImport(SQLModel, table=True):
     created: str
 
 
-class ScanImport(SQLModel, table=True):
+class ScanImport(Row, table=True):
     """One scan that becomes a template."""
 
     __tablename__ = "scan_import"
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     scan_id: int = Field(foreign_key="scan.id", ondelete="CASCADE", index=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import JSON
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class Bundle(SQLModel, table=True):
+class Bundle(Row, table=True):
     """One bundle. Its files lie in the data folder.
 
     It is there for its user when the job that makes it is done (`job_id` None: made at once).
     """
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)
@@ -30,11 +30,10 @@ class Bundle(SQLModel, table=True):
     modified: str
 
 
-class BundleExport(SQLModel, table=True):
+class BundleExport(Row, table=True):
     """One archive of a bundle, made by its job."""
 
     __tablename__ = "bundle_export"
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     bundle_id: int = Field(foreign_key="bundle.id", ondelete="CASCADE", index=True)
@@ -44,11 +43,10 @@ class BundleExport(SQLModel, table=True):
     created: str
 
 
-class BundleImport(SQLModel, table=True):
+class BundleImport(Row, table=True):
     """One archive that becomes a bundle. Without a job nothing was uploaded yet."""
 
     __tablename__ = "bundle_import"
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import JSON
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class Deployment(SQLModel, table=True):
+class Deployment(Row, table=True):
     """One instance in a cloud. Until its job is done its state is the job's; after that the cloud is asked."""
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)

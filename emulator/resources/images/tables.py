@@ -6,13 +6,13 @@ import secrets
 from typing import Any
 
 from sqlalchemy import JSON
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class Image(SQLModel, table=True):
+class Image(Row, table=True):
     """One machine image of a scan or of a template (exactly one of the two). Its state is its job's; what it became is in `image.json` of its folder."""
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE")

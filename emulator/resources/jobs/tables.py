@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import JSON
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class Job(SQLModel, table=True):
+class Job(Row, table=True):
     """One piece of work in a process of its own."""
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE")
@@ -39,11 +39,10 @@ class Job(SQLModel, table=True):
     ended: str | None = None
 
 
-class JobEvent(SQLModel, table=True):
+class JobEvent(Row, table=True):
     """One thing that happened to a job, with its time."""
 
     __tablename__ = "job_event"
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     job_id: int = Field(foreign_key="job.id", ondelete="CASCADE", index=True)

@@ -6,13 +6,13 @@ import uuid
 from typing import Any
 
 from sqlalchemy import JSON
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class Migration(SQLModel, table=True):
+class Migration(Row, table=True):
     """One migration. Each stage is a job of its own; what came of the stages that are done stays when a later one fails."""
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)

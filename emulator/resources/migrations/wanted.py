@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from scanner.errors import UserError
@@ -13,8 +12,6 @@ from scanner.targets.access import Access
 STAGES = ("scan", "build", "publish", "provision", "verify")
 AGENT = "agent"
 """The target of a migration whose scan hammr's agent reports by itself."""
-
-
 FILE = "migration"
 MEMORY = 1024
 """MiB, when the builder names none."""
@@ -22,6 +19,8 @@ MEMORY = 1024
 
 def builder_file(builder: dict[str, Any], disk_size: int) -> str:
     """A builder file of the one builder, with `disk_size` (MiB) where it names none."""
+    import yaml
+
     sized = {"diskSize": disk_size, **(builder.get("installation") or {})}
     return yaml.safe_dump({"builders": [{**builder, "installation": sized, "hardwareSettings": {"memory": MEMORY, **(builder.get("hardwareSettings") or {})}}]})
 

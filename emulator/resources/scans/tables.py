@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from sqlalchemy import JSON, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class ScannedInstance(SQLModel, table=True):
+class ScannedInstance(Row, table=True):
     """The named group of scans of one machine; all with overlay, or none."""
 
     __tablename__ = "scanned_instance"
@@ -23,10 +25,8 @@ class ScannedInstance(SQLModel, table=True):
     created: str
 
 
-class Scan(SQLModel, table=True):
+class Scan(Row, table=True):
     """One scan. Its state is its job's; its report lies in the data folder."""
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     instance_id: int = Field(foreign_key="scanned_instance.id", ondelete="CASCADE", index=True)

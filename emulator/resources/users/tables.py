@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from emulator.storage.row import Row
 
 
-class User(SQLModel, table=True):
+class User(Row, table=True):
     """A login with its password's hash (`emulator.auth.hash_password`)."""
-
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     login: str = Field(unique=True)
@@ -24,11 +24,10 @@ class User(SQLModel, table=True):
     """Hash of the password that the settings gave to the first user; empty for all others."""
 
 
-class ApiKey(SQLModel, table=True):
+class ApiKey(Row, table=True):
     """A pair of keys. The secret one is needed in clear to check signatures, so it is sealed (`emulator.storage.vault`), not hashed."""
 
     __tablename__ = "api_key"
-    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)
@@ -37,7 +36,7 @@ class ApiKey(SQLModel, table=True):
     created: str
 
 
-class Quota(SQLModel, table=True):
+class Quota(Row, table=True):
     """How much of one type a user may have; no row: as much as he likes."""
 
     __table_args__ = (UniqueConstraint("user_id", "type"), {"sqlite_autoincrement": True})

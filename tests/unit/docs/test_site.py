@@ -17,7 +17,7 @@ import reference
 import typer
 from reference import commands, errors, proven, report, routes, settings, speckeys
 
-from cli.main import app
+from cli.main import tree
 from cli.words import hoist
 from emulator.settings import Settings
 from scanner.report import ScanReport
@@ -65,7 +65,7 @@ def test_what_is_not_documented_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     bare = typer.Typer()
     bare.command("one")(lambda name: None)
     bare.command("two")(lambda: None)
-    monkeypatch.setattr(commands, "app", bare)
+    monkeypatch.setattr(commands, "tree", lambda: typer.main.get_command(bare))
     assert {"'forgelet one' has no help", "'forgelet one': name has no help"} <= set(commands.undocumented())
 
     monkeypatch.delitem(speckeys.PLACES, "installation._user")
@@ -107,7 +107,7 @@ def examples() -> Iterator[tuple[str, str]]:
 def mistake(line: str) -> str:
     """What the command line would not take of an example; empty when all is known."""
     words = hoist(shlex.split(line.partition("   #")[0]))
-    at: Any = typer.main.get_command(app)
+    at: Any = tree()
     named = {name for one in at.params for name in one.opts}
     for word in words:
         if word.startswith("-") and not word.lstrip("-").isdigit():
