@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from cli.client import Client
 from cli.errors import FAILED, CommandError
+from cli.login import Connection, asked
 from cli.progress import Bar
 
 NoConfirm = Annotated[bool, typer.Option("--no-confirm", help="hammr's; nothing is asked here.")]
@@ -19,25 +18,10 @@ INTERVAL = 0.3
 """Seconds between two looks at a job."""
 
 
-@dataclass
-class Connection:
-    """The options of the command line; None: as the settings say."""
-
-    url: str | None = None
-    user: str | None = None
-    password: str | None = None
-    insecure: bool | None = None
-    ca: str | None = None
-    publickey: str | None = None
-    secretkey: str | None = None
-    credentials: Path | None = None
-
-
 def client(context: typer.Context) -> Client:
     """The client for this command, closed when the command ends."""
     if isinstance(context.obj, Client):
         return context.obj
-    from cli.login import asked
     from emulator import local
 
     settings = local.load(**asked(context.obj if isinstance(context.obj, Connection) else Connection()))

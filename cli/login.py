@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cli.errors import CommandError
 
-if TYPE_CHECKING:
-    from cli.context import Connection
-
 KEYS = {"url": "url", "user": "user", "password": "password", "publickey": "publickey", "secretkey": "secretkey", "acceptAutoSigned": "insecure"}
 """A credentials file's keys -> ours (PROTOCOL 1.1)."""
+
+
+@dataclass
+class Connection:
+    """The options of the command line; None: as the settings say."""
+
+    url: str | None = None
+    user: str | None = None
+    password: str | None = None
+    insecure: bool | None = None
+    ca: str | None = None
+    publickey: str | None = None
+    secretkey: str | None = None
+    credentials: Path | None = None
 
 
 def credentials(file: Path) -> dict[str, Any]:

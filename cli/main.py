@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
-from cli.context import Connection, Left
+from cli.context import Left
 from cli.errors import FAILED, INTERRUPTED, USER
+from cli.login import Connection
 from cli.nouns import Nouns
 from cli.words import tidy
 

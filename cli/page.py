@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.commands.compare import name, values, words
+from cli.differences import name, values, words
 
 
 def page(found: dict[str, Any]) -> str:

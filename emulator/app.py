@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
@@ -19,6 +17,7 @@ from emulator.folders import Folders
 from emulator.jobs import clouds
 from emulator.jobs.embedded import EmbeddedQueue
 from emulator.jobs.ledger import Ledger
+from emulator.routing import operations, routers
 from emulator.service import Service
 from emulator.settings import Settings
 from emulator.storage import stamp
@@ -28,9 +27,6 @@ from emulator.storage.vault import Vault
 from emulator.wire import faults
 from emulator.wire.negotiation import Tidy
 from scanner.host import chance, clock
-
-if TYPE_CHECKING:
-    from emulator.control.operations import Operations
 
 STOP = 6.0
 """Seconds that running jobs get when the service ends."""
@@ -99,50 +95,3 @@ def _include(app: FastAPI) -> None:
     """Every resource; importing them takes about as long as the half of the start-up."""
     for prefix, module in routers():
         app.include_router(module.router, prefix=prefix)
-
-
-@cache
-def operations() -> Operations:
-    """Every operation of the service by name."""
-    from emulator.control.operations import Operations
-
-    found = Operations()
-    for prefix, module in [("/_forgelet", health), *routers()]:
-        found.add(prefix, module)
-    return found
-
-
-def routers() -> list[tuple[str, Any]]:
-    """The modules with routes, each with the prefix of its paths."""
-    from emulator.control import about, determinism, fault_routes
-    from emulator.control import routes as control
-    from emulator.control import users as user_control
-    from emulator.control.journal import routes as journal
-    from emulator.control.seeds import routes as seeds
-    from emulator.control.snapshots import routes as snapshots
-    from emulator.resources.accounts import routes as accounts
-    from emulator.resources.agents import binaries
-    from emulator.resources.agents import routes as agents
-    from emulator.resources.appliances import archives
-    from emulator.resources.appliances import builds as appliance_builds
-    from emulator.resources.appliances import routes as appliances
-    from emulator.resources.bundles import routes as bundles
-    from emulator.resources.deployments import routes as deployments
-    from emulator.resources.distributions import routes as distributions
-    from emulator.resources.formats import routes as formats
-    from emulator.resources.images import routes as images
-    from emulator.resources.jobs import routes as jobs
-    from emulator.resources.migrations import routes as migrations
-    from emulator.resources.orgs import routes as orgs
-    from emulator.resources.publications import routes as publications
-    from emulator.resources.quotas import routes as quotas
-    from emulator.resources.scans import builds, compare, explain, reports
-    from emulator.resources.scans import routes as scans
-    from emulator.resources.targets import routes as targets
-    from emulator.resources.users import routes as users
-
-
-    uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images)
-    more = (appliances, archives, appliance_builds, bundles, publications, deployments, migrations)
-    ours = (control, fault_routes, journal, snapshots, seeds, determinism, about, user_control, jobs, targets)
-    return [*(("/api", one) for one in (*uforge, *more)), ("", binaries), *(("/_forgelet", one) for one in ours)]

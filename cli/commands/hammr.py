@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import render
-from cli.context import Connection
 from cli.errors import CommandError
-from cli.login import asked
+from cli.login import Connection, asked
 from emulator import local
 
 if TYPE_CHECKING:

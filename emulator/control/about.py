@@ -51,7 +51,7 @@ def docs() -> Response:
 
 @cache
 def _described() -> dict[str, Any]:
-    from emulator.app import routers
+    from emulator.routing import routers
 
     app = FastAPI(title="Forgelet's control plane", version=version(), description="UForge's own resources, under /api, are described by UForge.")
     for prefix, module in routers():

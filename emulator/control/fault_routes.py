@@ -62,7 +62,7 @@ def index(here: TheService, _asking: TheUser, spent: bool = False) -> Response:
 @router.get("/points")
 def points(_asking: TheUser) -> Response:
     """Where faults can be set: the stages of jobs, and the operations."""
-    from emulator.app import operations
+    from emulator.routing import operations
 
     found = [{"name": one.name, "operation": one.text, "numbers": list(one.numbers)} for one in operations().all]
     return ours("points", {"stages": list(STAGES), "actions": faults.ACTIONS, "operations": found})
@@ -71,7 +71,7 @@ def points(_asking: TheUser) -> Response:
 @router.post("")
 def create(asked: FaultRequest, here: TheService, _asking: TheUser) -> Response:
     """A name that several routes have makes one fault at all of them, with one count."""
-    from emulator.app import operations
+    from emulator.routing import operations
 
     named = operations().named(asked.operation) if asked.operation else []
     made = faults.ask(here.database, asked.fault("; ".join(one.text for one in named)))

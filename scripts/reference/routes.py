@@ -8,9 +8,9 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 
-from emulator.app import operations, routers
 from emulator.control import health
 from emulator.control.operations import Operation
+from emulator.routing import operations, routers
 from reference.text import code, first, heading, table
 
 

@@ -34,7 +34,7 @@ def wanted(
     after: Annotated[int, Query(ge=0)] = 0,
 ) -> Wanted:
     """What is asked for; `operation` is any name that faults know too. Raises `UserError`."""
-    from emulator.app import operations
+    from emulator.routing import operations
 
     texts = tuple(one.text for one in operations().named(operation, reach=True)) if operation else ()
     return Wanted(kind, user if asking.admin else asking.login, method, path, texts, status, job, unread, after)

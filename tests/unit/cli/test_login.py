@@ -11,9 +11,8 @@ import pytest
 import yaml
 
 from cli.client import Client
-from cli.context import Connection
 from cli.errors import CommandError
-from cli.login import asked, credentials
+from cli.login import Connection, asked, credentials
 from cli.main import run
 
 

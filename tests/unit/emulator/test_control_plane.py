@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from emulator.app import make_app, operations
+from emulator.app import make_app
 from emulator.control.guard import local
+from emulator.routing import operations
 
 SCANS = "/api/users/root/scannedinstances"
 

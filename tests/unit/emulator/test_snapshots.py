@@ -17,7 +17,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.app import make_app, make_service, operations
+from emulator.app import make_app, make_service
+from emulator.routing import operations
 from emulator.settings import Settings
 
 SNAPSHOTS = "/_forgelet/snapshots"
