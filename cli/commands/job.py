@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
-from cli.context import Left, client
+from cli.context import Left, client, one_of
 from cli.render import Format, Output
 
 app = typer.Typer(help="Jobs: scans, builds and proofs, running and past.", no_args_is_help=True)
-Id = Annotated[int, typer.Argument(help="Number of the job.", metavar="ID")]
+Id = Annotated[int | None, typer.Argument(help="Number of the job.", metavar="ID")]
+Numbered = Annotated[int | None, typer.Option("--id", help="Number of the job, said as other commands want it.")]
 BAR = 40
 
 
@@ -32,9 +33,9 @@ def list_jobs(context: typer.Context, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
-def show(context: typer.Context, job: Id, output: Output = Format.TABLE) -> None:
+def show(context: typer.Context, id: Id = None, numbered: Numbered = None, output: Output = Format.TABLE) -> None:
     """Show a job with the times of its stages."""
-    told = client(context).control("GET", f"jobs/{job}")
+    told = client(context).control("GET", f"jobs/{one_of(id, numbered, 'job')}")
     if output == Format.JSON:
         render.as_json(told)
         return
@@ -64,8 +65,14 @@ def waterfall(stages: list[dict[str, Any]]) -> list[str]:
 
 
 @app.command()
-def log(context: typer.Context, job: Id, follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the job has ended.")] = False) -> None:
+def log(
+    context: typer.Context,
+    id: Id = None,
+    numbered: Numbered = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the job has ended.")] = False,
+) -> None:
     """Print the log of a job."""
+    job = one_of(id, numbered, "job")
     try:
         for piece in client(context).log(job, follow):
             sys.stdout.write(piece.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8"))
@@ -75,8 +82,9 @@ def log(context: typer.Context, job: Id, follow: Annotated[bool, typer.Option("-
 
 
 @app.command()
-def cancel(context: typer.Context, job: Id) -> None:
+def cancel(context: typer.Context, id: Id = None, numbered: Numbered = None) -> None:
     """Stop a job; what it held is given back."""
+    job = one_of(id, numbered, "job")
     told = client(context).control("DELETE", f"jobs/{job}")
     if told["state"] in ("done", "failed"):
         render.say(f"job {job} had already ended: {told['state']}")

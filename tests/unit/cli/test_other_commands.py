@@ -124,6 +124,12 @@ def test_a_log_is_printed_as_it_is(fake: Any, forgelet: Any) -> None:
     assert fake.asked[-1][1] == {"follow": "true"}
 
 
+def test_a_job_is_named_once_either_way(fake: Any, forgelet: Any) -> None:
+    fake.job(5, "done", created="c", started="s", ended="e", subjectUri="u", stages=[])
+    assert forgelet("job", "show", "--id", "5").out == forgelet("job", "show", "5").out
+    assert "which job?" in forgelet("job", "show", "5", "--id", "6").err
+
+
 def test_reset_says_whether_the_cache_goes_too(fake: Any, forgelet: Any) -> None:
     fake.answers["POST /_forgelet/reset"] = {"removed": {"scan": 3, "cloud_account": 1}}
     done = forgelet("reset", "--cache")
