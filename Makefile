@@ -1,6 +1,6 @@
 # The menu. Each line that a person may choose has its words behind two hashes; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test nova check unit lint bench corpus fuzz docs run engines stop doctor clean
+.PHONY: help demo test nova check unit lint bench corpus fuzz docs container run engines stop doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ docs: ## the documentation, into build/site; warnings are errors
 
 fuzz: ## a long campaign of requests and archives that nobody meant well (FORGELET_FUZZ=50: so many times the usual)
 	@scripts/install.sh && FORGELET_FUZZ=$${FORGELET_FUZZ:-50} .venv/bin/pytest -q -n 2 tests/unit/emulator/test_fuzz_api.py tests/unit/emulator/test_fuzz_xml.py tests/unit/emulator/test_fuzz_archives.py
+
+container: ## the image of packaging/Dockerfile, without any registry, and a look at whether it serves
+	@scripts/container.sh
 
 run: ## start the engines, and the service in the foreground
 	@scripts/run.sh

@@ -51,13 +51,13 @@ def _bootstrap(system: LabSystem, mirrors: Mirrors, tar: Path, progress: Progres
         '--customize-hook=sh "$FORGELET_LAB_SYSTEM/build.sh" "$1"',
         system.release,
         str(tar),
-        *_source_lines(system.release, mirrors),
+        *source_lines(system.release, mirrors),
     ]
     env = {**environment, "FORGELET_LAB_SYSTEM": str(system.folder), "TMPDIR": str(tar.parent)}
     stream(argv, progress.log, root=True, env=env, hint="forgelet doctor")
 
 
-def _source_lines(release: str, mirrors: Mirrors) -> list[str]:
+def source_lines(release: str, mirrors: Mirrors) -> list[str]:
     """What becomes the system's /etc/apt/sources.list."""
     lines = [f"deb {mirrors.archive} {release} main", f"deb {mirrors.archive} {release}-updates main"]
     if mirrors.security:
