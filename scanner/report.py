@@ -255,6 +255,8 @@ class Package(_Part):
     section: str = ""
     module: str = ""
     """rpm's modularity label: `name:stream:version:context`."""
+    modes: bool = False
+    """Whether it is known which modes and owners it ships. dpkg keeps no record: only where the machine still has the very .deb file."""
 
 
 class Repository(_Part):

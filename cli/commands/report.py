@@ -67,6 +67,7 @@ def _sums(report: dict[str, Any]) -> list[str]:
         f"System:   {system['distribution']} {system['version']} {system['arch']}, host name {system['hostname']}",
         f"Overlay:  {'yes' if report['overlay'] else 'no'}",
         f"Packages: {len(report['packages'])}   services: {len(report['services'])}   users: {len(report['users'])}   groups: {len(report['groups'])}",
+        f"Modes:    known of {sum(one.get('modes', False) for one in report['packages'])} packages as they ship them (dpkg: by their .deb files, where the machine has them)",
         f"Contents: {render.size(report['bytes'])}, digest {report['digest']}",
         *(f"  {name:<18} {count:>9}" for name, count in report["counts"].items()),
         *([f"Redacted: {len(redacted)} secrets must be supplied at build time"] if redacted else []),

@@ -115,6 +115,7 @@ def _row(fields: "Dict[bytes, str]", auto: bool) -> Dict[str, object]:
     size = fields.get(b"I", "")
     return {
         "manager": "apk",
+        "modes": True,
         "name": fields.get(b"P", ""),
         "version": fields.get(b"V", ""),
         "arch": fields.get(b"A", ""),

@@ -4,8 +4,9 @@ from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from scanner.agent import accounts, dpkgstates
 from scanner.agent.database import Database, Finding
+from scanner.agent.debs import Debs, Named
 from scanner.agent.found import Found
-from scanner.agent.shipped import Names, overridden
+from scanner.agent.shipped import Names, Shipped, differences, first
 from scanner.agent.tree import Root, printable
 
 STATUS = b"/var/lib/dpkg/status"
@@ -13,6 +14,7 @@ INFO = b"/var/lib/dpkg/info"
 DIVERSIONS = b"/var/lib/dpkg/diversions"
 STATOVERRIDE = b"/var/lib/dpkg/statoverride"
 EXTENDED = b"/var/lib/apt/extended_states"
+UNKNOWN = Shipped("")
 GONE = frozenset({"not-installed", "config-files"})
 """States of packages whose files are no longer there."""
 NOT_SHIPPED = frozenset({b"obsolete", b"remove-on-upgrade"})
@@ -48,7 +50,8 @@ def stanzas(raw: bytes) -> Iterator[Dict[str, bytes]]:
 
 
 class Dpkg(Database):
-    """What dpkg says; see `Database`. Of contents it knows MD5 sums; of modes and owners only what dpkg-statoverride(1) was told."""
+    """What dpkg says; see `Database`. Of contents it knows MD5 sums; of modes and owners what dpkg-statoverride(1) was told, and what those
+    packages ship whose .deb files are still there (`debs.py`)."""
 
     def __init__(self, root: Root) -> None:
         super().__init__(root)
@@ -57,7 +60,11 @@ class Dpkg(Database):
         self.without_md5: Set[str] = set()
         """Packages that ship no MD5 sums at all."""
         self._names = Names(accounts.names(root, accounts.PASSWD), accounts.names(root, accounts.GROUP))
-        self._overrides = {root.place(path): rest for path, *rest in overrides(root.read(STATOVERRIDE))}
+        self._overrides = {
+            root.place(path): Shipped("", int(mode, 8), user, group) for path, user, group, mode in overrides(root.read(STATOVERRIDE))
+        }
+        self._shipped: Dict[bytes, Shipped] = {}
+        self._debs = Debs(root)
         raw = root.read(STATUS)
         if raw:
             self._read(raw)
@@ -73,13 +80,15 @@ class Dpkg(Database):
         state, reason = dpkgstates.owned(found, self, owner)
         expected = self._sum(found.path) if reason in ("md5-differs", "conffile-md5") else {}
         override = self._overrides.get(found.path)
-        if override:
-            user, group, mode = override
-            differing = overridden(found, int(mode, 8), user, group, self._names)
-            if differing and state == "managed":
-                state, reason = "managed-changed", "statoverride-differs"
-            expected = {**expected, **differing}
-        return state, reason, expected
+        differing = differences(found, override or self._known(found), self._names)
+        if differing and state == "managed":
+            state, reason = "managed-changed", "statoverride-differs" if override else first(differing) + "-differs"
+        return state, reason, {**expected, **differing}
+
+    def _known(self, found: Found) -> Shipped:
+        """What the package ships there but for its contents. Of a folder of several packages none has the say: the first that came made it."""
+        shipped = self._shipped.get(found.path)
+        return shipped if shipped and shipped.kind == found.kind and found.path not in self.shared else UNKNOWN
 
     def _sum(self, path: bytes) -> Dict[str, str]:
         conffile = self.conffiles.get(path)
@@ -93,13 +102,26 @@ class Dpkg(Database):
         present = frozenset(self._root.names(INFO))
         rows = [fields for fields in stanzas(raw) if "package" in fields and _status(fields)[2] != "not-installed"]
         twice = _co_installed(rows)
+        known = self._modes([fields for fields in rows if _status(fields)[2] not in GONE], present, diversions)
         for fields in rows:
             name, arch = printable(fields["package"]), printable(fields.get("architecture"))
             # apt writes the machine's architecture where the package has "all".
-            self.packages.append(_package(fields, (name, arch) in auto or (arch == "all" and name in names)))
+            self.packages.append(_package(fields, (name, arch) in auto or (arch == "all" and name in names), _named(fields) in known))
             if _status(fields)[2] not in GONE:
                 label = "%s:%s" % (name, arch) if name in twice else name
                 self._read_package(fields, label, _info_name(fields, present), diversions)
+
+    def _modes(self, rows: List[Dict[str, bytes]], present: "frozenset[bytes]", diversions: "Diversions") -> Set[Named]:
+        """Learn what packages ship from their .deb files; of which ones."""
+        if not self._debs:
+            return set()
+        sums = {_named(fields): self._root.read(_info_name(fields, present) + b".md5sums") for fields in rows}
+        known = set()
+        for package, paths in self._debs.shipped(sums, self._names):
+            known.add(package)
+            for path, shipped in paths.items():
+                self._shipped[self._root.place(diversions.actual(path, package[0])) if path != b"/" else path] = shipped
+        return known
 
     def _read_package(self, fields: Dict[str, bytes], label: str, info: bytes, diversions: "Diversions") -> None:
         name = printable(fields["package"])
@@ -176,7 +198,11 @@ def _info_name(fields: Dict[str, bytes], present: "frozenset[bytes]") -> bytes:
     return INFO + b"/" + (full if full + b".list" in present else name)
 
 
-def _package(fields: Dict[str, bytes], auto: bool) -> Dict[str, object]:
+def _named(fields: Dict[str, bytes]) -> Named:
+    return printable(fields["package"]), printable(fields.get("version")), printable(fields.get("architecture"))
+
+
+def _package(fields: Dict[str, bytes], auto: bool, modes: bool) -> Dict[str, object]:
     want, _, status = _status(fields)
     size = fields.get("installed-size", b"0")
     return {
@@ -191,6 +217,7 @@ def _package(fields: Dict[str, bytes], auto: bool) -> Dict[str, object]:
         "source": printable((fields.get("source") or fields["package"]).split(b" ")[0]),
         "size": int(size) * 1024 if size.isdigit() else 0,
         "section": printable(fields.get("section")),
+        "modes": modes,
     }
 
 

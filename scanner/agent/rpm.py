@@ -201,4 +201,5 @@ def _package(header: Header, marks: rpmmarks.Marks) -> Dict[str, object]:
         "size": sizes[0],
         "section": printable(header.string(rpmheader.GROUP)),
         "module": printable(header.string(rpmheader.MODULARITYLABEL)),
+        "modes": True,
     }

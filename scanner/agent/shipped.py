@@ -1,4 +1,4 @@
-"""What a package ships at a path, for managers that know it in full (rpm, apk), and how the machine's path differs from it."""
+"""What a package ships at a path, as far as its manager knows it, and how the machine's path differs from it."""
 
 import base64
 from typing import Dict, Mapping, Optional, Tuple
@@ -65,19 +65,24 @@ def judge(found: Found, shipped: Shipped, names: Names) -> Tuple[str, str, Dict[
     if shipped.ghost:
         return "unmanaged", "ghost", expected
     if expected:
-        first = next(key for key in ORDER if key in expected)
-        return _changed(first, shipped.config), _reason(first, shipped.config), expected
+        what = first(expected)
+        return _changed(what, shipped.config), _reason(what, shipped.config), expected
     if shipped.digest and found.kind == "file":
         return "managed", "unreadable" if found.content is None else "digest-equal", {}
     return "managed", "listed", {}
 
 
-def _changed(first: str, config: bool) -> str:
-    return "conffile-changed" if config and first in CONTENTS else "managed-changed"
+def first(expected: Mapping[str, str]) -> str:
+    """Of all that differs, what names the reason."""
+    return next(key for key in ORDER if key in expected)
 
 
-def _reason(first: str, config: bool) -> str:
-    return "conffile-digest" if config and first == "digest" else first + "-differs"
+def _changed(what: str, config: bool) -> str:
+    return "conffile-changed" if config and what in CONTENTS else "managed-changed"
+
+
+def _reason(what: str, config: bool) -> str:
+    return "conffile-digest" if config and what == "digest" else what + "-differs"
 
 
 def differences(found: Found, shipped: Shipped, names: Names) -> Dict[str, str]:
@@ -113,11 +118,6 @@ def _is(wanted: str, number: int, names: Mapping[int, bytes]) -> bool:
     if wanted.startswith("#"):
         return wanted == "#%d" % number
     return wanted == ("root" if number == 0 else printable(names.get(number)))
-
-
-def overridden(found: Found, mode: int, user: str, group: str, names: Names) -> Dict[str, str]:
-    """What of mode and owner is not as an administrator's override (dpkg-statoverride(1)) wants it."""
-    return differences(found, Shipped("", mode, user, group), names)
 
 
 def _contents(found: Found, shipped: Shipped) -> Dict[str, str]:

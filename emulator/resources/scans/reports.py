@@ -19,6 +19,8 @@ from emulator.wire.answer import our_collection, ours
 
 router = APIRouter(prefix="/users/{uid}/scannedinstances/{siid}/scans/{sid}")
 CHUNK = 1 << 16
+EVERYWHERE = ((b"sha256", b"null"), (b"package", b"null"), (b"xattrs", b"{}"))
+"""What a row of the table tells of every path, and how it says that there is none; in the report it is left out there."""
 
 
 def folder(here: Service, user: User, siid: int, sid: int) -> Path:
@@ -69,26 +71,28 @@ def groups(siid: int, sid: int, here: TheService, owner: TheOwner) -> Response:
 
 @router.get("/files")
 def files(siid: int, sid: int, here: TheService, owner: TheOwner, state: str | None = None) -> Response:
-    """The file table, one `scanner.report.FileEntry` a line (ASCII: lone surrogates are escaped), all or those in one state."""
+    """The file table, one `scanner.report.FileEntry` a line (ASCII: lone surrogates are escaped), all or those in one state.
+
+    `sha256`, `package` (null) and `xattrs` (`{}`) are there where a path has none, too.
+    """
     path = folder(here, owner, siid, sid) / "files.ndjson.zst"
-    lines = _unpacked(path) if state is None else _in_state(path, state)
-    return StreamingResponse(lines, media_type="application/x-ndjson")
+    return StreamingResponse(_pieces(path, state), media_type="application/x-ndjson")
 
 
-def _unpacked(path: Path) -> Iterator[bytes]:
-    import zstandard
-
-    with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as reader:
-        while piece := reader.read(CHUNK):
-            yield piece
-
-
-def _in_state(path: Path, state: str) -> Iterator[bytes]:
+def _pieces(path: Path, state: str | None) -> Iterator[bytes]:
+    """The lines, many at a time."""
     import io
 
     import zstandard
 
     with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as reader:
-        for line in io.BufferedReader(reader, CHUNK):
-            if json.loads(line)["state"] == state:
-                yield line
+        lines = io.BufferedReader(reader, CHUNK)
+        while some := lines.readlines(CHUNK):
+            yield b"".join(whole(line) for line in some if state is None or json.loads(line)["state"] == state)
+
+
+def whole(line: bytes) -> bytes:
+    """A line of the stored table with the fields that every row has, also where they say nothing."""
+    # A quote within a string is escaped, so that a name between two plain ones is a key.
+    lacking = b"".join(b',"%s":%s' % (name, nothing) for name, nothing in EVERYWHERE if b'"%s":' % name not in line)
+    return line.rstrip()[:-1] + lacking + b"}\n" if lacking else line

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from emulator.resources.scans.reports import whole
 from scanner.report import BlindSpot
 
 SCANS = "/api/users/root/scannedinstances"
@@ -119,6 +120,12 @@ def test_files_stream_with_names_that_are_not_utf8(drive: Any) -> None:
     assert answer.content.isascii()
     assert [json.loads(line)["path"] for line in answer.text.splitlines()] == ["/etc/motd", "/odd\udcff"]
     assert drive.http.get(f"/api/{scan['uri']}/files", params={"state": "managed"}).text == ""
+
+
+@pytest.mark.parametrize("line", [b'{"path":"/a"}\n', b'{"path":"/\\"sha256\\":","sha256":"ab"}\n', b'{"path":"/a","package":"p","xattrs":{"user.package":"x"}}\n', b'{"path":"/\\"package\\":1"}'])
+def test_every_row_has_the_same_fields_where_there_is_nothing_to_tell_too(line: bytes) -> None:
+    assert json.loads(whole(line)) == {"sha256": None, "package": None, "xattrs": {}, **json.loads(line)}
+    assert whole(line).endswith(b"}\n")
 
 
 def test_packages_are_listed_in_uforges_shape(drive: Any) -> None:
