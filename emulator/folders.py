@@ -102,8 +102,13 @@ class Folders:
     def bundle_upload(self, import_id: int) -> Path:
         return self.data / "uploads" / f"bundle-{import_id}.tar.gz"
 
+    @property
+    def images(self) -> Path:
+        """Of machine images, one folder each."""
+        return self.data / "images"
+
     def image(self, image_id: int) -> Path:
-        return self.data / "images" / str(image_id)
+        return self.images / str(image_id)
 
     def verification(self, image_id: int, job_id: int) -> Path:
         """The folder of one proof."""

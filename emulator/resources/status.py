@@ -13,11 +13,12 @@ def op_status(job: Job, *, mistakes: bool = False) -> dict[str, Any]:
 
     With `mistakes` a failure names every one of them: hammr shows `detailedErrorMsg` of some failures only.
     """
+    state = job.state
     return {
-        "cancelled": job.state == State.CANCELLED,
-        "complete": job.state == State.DONE,
-        "error": job.state == State.FAILED,
-        "errorMessage": "\n".join([job.error, *(job.problems if mistakes else ())]),
+        "cancelled": state == State.CANCELLED,
+        "complete": state == State.DONE,
+        "error": state == State.FAILED,
+        "errorMessage": "\n".join([job.error, *job.problems]) if mistakes else job.error,
         "message": job.message,
         "percentage": job.percent,
     }

@@ -6,6 +6,7 @@ Writers take the lock at the start of their transaction (BEGIN IMMEDIATE), so th
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,12 +30,17 @@ def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _parsed(text: str) -> Any:
+    """JSON of a column; most of them hold nothing."""
+    return [] if text == "[]" else {} if text == "{}" else json.loads(text)
+
+
 class Database:
     """The one door to the tables: `read()` and `write()` give sessions, each one transaction."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        self.engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, json_deserializer=_parsed)
         event.listen(self.engine, "connect", _on_connect)
         event.listen(self.engine, "begin", _on_begin)
         self._writer = self.engine.execution_options(writes=True)

@@ -18,7 +18,14 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 class Shared(dict[str, Any]):
-    """Data that is told many times in one document, as one and the same object: it is written once. Never to be changed."""
+    """Data that is told many times, as one and the same object: it is written once. Never to be changed."""
+
+    __slots__ = ("written",)
+
+    def __init__(self, *data: Any) -> None:
+        super().__init__(*data)
+        self.written: dict[tuple[str, str], str] = {}
+        """As it stands in a document, by the element's name and type."""
 
 
 class Undeclared(TypeError):
@@ -41,7 +48,6 @@ class _Writer:
         self._out = out
         self._put = out.append
         self._schema = schema()
-        self._written: dict[tuple[int, str, str], str] = {}
 
     def complex(self, opening: str, tag: str, data: Any, declared: Complex, where: str) -> None:
         """One element with children; `opening` is its start tag but for the type and the bracket."""
@@ -86,13 +92,13 @@ class _Writer:
             raise Undeclared(f"{where}.{name}: {error}") from error
 
     def _once(self, element: Element, value: Shared, where: str) -> str:
-        key = (id(value), element.name, element.type)
-        if key not in self._written:
+        key = (element.name, element.type)
+        if key not in value.written:
             begun = len(self._out)
             self.complex(f"<{element.name}", element.name, value, self._schema.type(element.type), f"{where}.{element.name}")
-            self._written[key] = "".join(self._out[begun:])
+            value.written[key] = "".join(self._out[begun:])
             del self._out[begun:]
-        return self._written[key]
+        return value.written[key]
 
     def _concrete(self, data: dict[str, Any], declared: Complex, where: str) -> Complex:
         named = data.get("xsiType", declared.name)

@@ -19,7 +19,7 @@ from emulator.resources.scans import service as scans
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.users.tables import User
 from emulator.service import Service
-from emulator.storage import stamp
+from emulator.storage import narrow, stamp
 from emulator.wire.negotiation import wants_xml
 from scanner.host import clock
 from scanner.targets.posted import PREFIX
@@ -116,4 +116,4 @@ def seen(here: Service, found: Sequence[Group]) -> None:
 
 def held(job: Job) -> Job:
     """The job as if it had not ended."""
-    return Job(**{**job.model_dump(), "state": State.RUNNING, "percent": min(job.percent, 99), "message": "Finishing", "error": ""})
+    return Job(**{**narrow.told(job), "state": State.RUNNING, "percent": min(job.percent, 99), "message": "Finishing", "error": ""})

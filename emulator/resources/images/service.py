@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import json
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import FileResponse
-from sqlalchemy.orm import defer
 from sqlmodel import Session, func, select
 
 from emulator.errors import Conflict
@@ -29,6 +28,8 @@ from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
+from emulator.storage.narrow import narrow
+from emulator.wire.writer import Shared
 from scanner.errors import NotFound, UserError
 
 if TYPE_CHECKING:
@@ -39,14 +40,17 @@ Source = Scan | Appliance
 """What an image was made from."""
 
 Found = tuple[Image, Source, Job]
-BRIEFS = 5000
-"""Finished images whose record is remembered."""
-LEFT_OUT = tuple(defer(column, raiseload=True) for column in (Image.spec, Job.problems, Job.hint))  # type: ignore[arg-type]
-"""What no list tells, and is costly to read."""
+REMEMBERED = 5000
+"""Finished images that lists tell without reading their records again."""
+IMAGE, JOB = narrow(Image, "spec"), narrow(Job, "problems", "hint")
+SCAN, APPLIANCE = narrow(Scan, "exclude"), narrow(Appliance)
+"""What lists tell."""
 
 
 def source_uri(user: User, source: Source) -> str:
-    return scans.scan_uri(user, source) if isinstance(source, Scan) else f"users/{user.login}/appliances/{source.id}"
+    """Of the scan or the template that an image was made from; lists have them as narrow rows, which are of no class."""
+    instance = getattr(source, "instance_id", None)
+    return f"users/{user.login}/appliances/{source.id}" if instance is None else f"users/{user.login}/scannedinstances/{instance}/scans/{source.id}"
 
 
 def image_uri(user: User, source: Source, image: Image) -> str:
@@ -66,26 +70,27 @@ def images(session: Session, user: User, scan_id: int | None = None, appliance_i
     """In the order in which they were asked for; of one scan or one template when it is named."""
     found: list[Found] = []
     if appliance_id is None:
-        of_scans = select(Image, Scan, Job).where(Image.user_id == user.id, Image.scan_id == Scan.id, Image.job_id == Job.id).options(*LEFT_OUT)
+        of_scans = select(IMAGE, SCAN, JOB).where(Image.user_id == user.id, Image.scan_id == Scan.id, Image.job_id == Job.id)
         found += session.exec(of_scans if scan_id is None else of_scans.where(Image.scan_id == scan_id)).all()
     if scan_id is None:
-        of_templates = select(Image, Appliance, Job).where(Image.user_id == user.id, Image.appliance_id == Appliance.id, Image.job_id == Job.id).options(*LEFT_OUT)
+        of_templates = select(IMAGE, APPLIANCE, JOB).where(Image.user_id == user.id, Image.appliance_id == Appliance.id, Image.job_id == Job.id)
         found += session.exec(of_templates if appliance_id is None else of_templates.where(Image.appliance_id == appliance_id)).all()
     return sorted(found, key=lambda one: one[0].id or 0)
 
 
-def tell(folders: Folders, user: User, found: Found, *, brief: bool = False) -> dict[str, Any]:
+def tell(folders: Folders, user: User, found: Found) -> dict[str, Any]:
     """image; what the build left behind (`files`, `bootCommand` and so on) is ours."""
     image, source, job = found
     assert image.id is not None
-    uri = image_uri(user, source, image)
+    made_from = source_uri(user, source)
+    uri = f"{made_from}/images/{image.id}"
     told = {
         "created": image.created,
         "dbId": image.id,
         "name": image.name,
-        "version": source.version if isinstance(source, Appliance) else "",
+        "version": getattr(source, "version", ""),
         "revision": image.revision,
-        "parentUri": source_uri(user, source),
+        "parentUri": made_from,
         "uri": uri,
         "statusUri": f"{uri}/status",
         "downloadUri": f"downloads/{image.id}/{image.download_key}",
@@ -101,7 +106,7 @@ def tell(folders: Folders, user: User, found: Found, *, brief: bool = False) -> 
         "fileSize": 0,
         "jobId": job.id,
     }
-    return {**told, **(_brief if brief else _made)(folders, image.id)} if job.state == State.DONE else told
+    return {**told, **_made(folders, image.id)} if job.state == State.DONE else told
 
 
 def made(folders: Folders, image_id: int) -> dict[str, Any]:
@@ -133,30 +138,26 @@ def disk(folders: Folders, image: Image, format: str | None = None) -> FileRespo
     raise NotFound(f"image {image.id} has no {format or ''} disk", hint="formats: " + ", ".join(one["format"] for one in files))
 
 
-def tell_briefly(folders: Folders, user: User, found: Found) -> dict[str, Any]:
-    """image as lists tell it: without the hundreds of `provenance.packages`, which the single image has."""
-    return tell(folders, user, found, brief=True)
-
-
-_briefs: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+DETAILS = frozenset({"additions", "provenance"})
+_told: dict[str, tuple[tuple[Any, ...], Shared]] = {}
 """What lists tell of finished images: nobody writes their records again."""
 
 
-def _brief(folders: Folders, image_id: int) -> dict[str, Any]:
-    path = folders.image(image_id) / "image.json"
+def tell_briefly(folders: Folders, user: User, found: Found) -> dict[str, Any]:
+    """image as lists tell it: without the long parts of the build's record (`DETAILS`), which the single image has."""
+    image, _, job = found
+    path = f"{folders.images}/{image.id}/image.json"
     try:
-        now = path.stat()
+        now = os.stat(path)  # noqa: PTH116  # a Path takes longer than the look at the file
     except OSError:
-        return {}
-    stamp = (now.st_ino, now.st_mtime_ns, now.st_size)
-    known = _briefs.get(path)
+        return tell(folders, user, found)
+    stamp = (now.st_ino, now.st_mtime_ns, now.st_size, image.created, job.state, user.login)
+    known = _told.get(path)
     if known is None or known[0] != stamp:
-        told = _made(folders, image_id)
-        if "provenance" in told:
-            told["provenance"] = {key: value for key, value in told["provenance"].items() if key != "packages"}
-        if len(_briefs) >= BRIEFS:
-            _briefs.clear()
-        known = _briefs[path] = (stamp, told)
+        if len(_told) >= REMEMBERED:
+            _told.clear()
+        told = {key: value for key, value in tell(folders, user, found).items() if key not in DETAILS}
+        known = _told[path] = (stamp, Shared(told))
     return known[1]
 
 

@@ -27,11 +27,12 @@ from emulator.resources.images.service import image_uri, source_uri
 from emulator.resources.jobs.tables import Job
 from emulator.resources.publications.asked import account_of, asked_of
 from emulator.resources.publications.tables import Publication
-from emulator.resources.scans.service import LEFT_OUT
+from emulator.resources.scans.service import JOB
 from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
+from emulator.storage.narrow import narrow
 from emulator.wire.writer import Shared
 from scanner.errors import NotFound
 from scanner.progress import Silent
@@ -61,7 +62,7 @@ def tell(found: Found) -> dict[str, Any]:
         "imageUri": publication.image_uri,
         "status": op_status(job),
         "targetFormat": image_format(publication.format).tell(),
-        "credAccount": _shared_account(json.dumps(publication.account)),
+        "credAccount": _shared_account(publication.account if isinstance(publication.account, str) else json.dumps(publication.account)),
         "cloudId": publication.cloud_id if job.state == State.DONE else "",
         "size": publication.size,
         "fileSize": publication.size,
@@ -81,7 +82,7 @@ def _shared_account(told: str) -> Shared:
 
 def publications(session: Session, user: User, image_id: int | None = None) -> Sequence[Found]:
     """In the order in which they were asked for; of one image when it is named."""
-    wanted = select(Publication, Job).where(Publication.user_id == user.id, Publication.job_id == Job.id).order_by(col(Publication.id)).options(*LEFT_OUT)
+    wanted = select(narrow(Publication, text="account"), JOB).where(Publication.user_id == user.id, Publication.job_id == Job.id).order_by(col(Publication.id))
     return session.exec(wanted if image_id is None else wanted.where(Publication.image_id == image_id)).all()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy.orm import defer
 from sqlmodel import Session, col, func, select
 
 from emulator.errors import Conflict
@@ -21,13 +20,14 @@ from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
+from emulator.storage.narrow import narrow
 from scanner.errors import ForgeletError, NotFound, UserError
 from scanner.targets import opened
 from scanner.targets.access import Access
 
 NAME_LENGTH = 100
-LEFT_OUT = tuple(defer(column, raiseload=True) for column in (Job.arguments, Job.problems, Job.hint))  # type: ignore[arg-type]
-"""What no list tells of a job, and is costly to read."""
+JOB = narrow(Job, "arguments", "problems", "hint")
+"""What lists tell of a job."""
 PATIENCE = 15.0
 """Seconds that a delete waits for the job that it cancels."""
 
@@ -57,13 +57,14 @@ def tell_instance(user: User, instance: ScannedInstance, scans: Sequence[tuple[S
 
 def tell_scan(user: User, scan: Scan, job: Job) -> dict[str, Any]:
     """scan; `jobId`, `target`, `exclude` and `exitCode` are ours."""
+    group = f"users/{user.login}/scannedinstances/{scan.instance_id}"
     return {
         "created": scan.created,
         "dbId": scan.id,
         "name": scan.name,
-        "scannedInstanceUri": scan_uri(user, scan).rpartition("/scans/")[0],
+        "scannedInstanceUri": group,
         "status": op_status(job),
-        "uri": scan_uri(user, scan),
+        "uri": f"{group}/scans/{scan.id}",
         "jobId": job.id,
         "target": stamp.printable(scan.target),
         "exclude": scan.exclude,
@@ -72,13 +73,14 @@ def tell_scan(user: User, scan: Scan, job: Job) -> dict[str, Any]:
 
 
 def instances(session: Session, user: User, name: str | None = None) -> list[tuple[ScannedInstance, list[tuple[Scan, Job]]]]:
-    """Groups and their scans, in the order in which they were made; of the jobs without their arguments. Two queries, however many there are."""
+    """Groups and their scans, in the order in which they were made. Two queries, however many there are; of scans and jobs only to be read."""
     found = groups(session, user, name)
-    wanted = select(Scan, Job).join(ScannedInstance).where(Scan.job_id == Job.id, ScannedInstance.user_id == user.id).order_by(col(Scan.id))
+    of_user = (Scan.job_id == Job.id, Scan.instance_id == ScannedInstance.id, ScannedInstance.user_id == user.id)
+    wanted = select(narrow(Scan), JOB).where(*of_user).order_by(col(Scan.id))
     if name is not None:
         wanted = wanted.where(ScannedInstance.name == name)
     members: dict[int | None, list[tuple[Scan, Job]]] = {instance.id: [] for instance in found}
-    for scan, job in session.exec(wanted.options(*LEFT_OUT)).all():
+    for scan, job in session.exec(wanted).all():
         members[scan.instance_id].append((scan, job))
     return [(instance, members[instance.id]) for instance in found]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emulator.resources.images.service import DETAILS
 from emulator.resources.users.tables import User
 from emulator.service import Service
 
@@ -32,10 +33,11 @@ def test_an_image_is_told_under_uforges_names(drive: Any) -> None:
     assert (told["name"], told["targetFormat"]["name"], told["installProfile"]) == ("scan-test", "openstack", {"diskSize": 2000, "memorySize": 1024})
     assert told["status"]["complete"] is True
     assert told["bootCommand"].startswith("qemu-system-x86_64")
-    assert drive.http.get("/api/users/root/images").json()["images"]["image"] == [told]
+    listed = drive.http.get("/api/users/root/images").json()["images"]["image"]
+    assert listed == [{key: value for key, value in told.items() if key not in DETAILS}]
 
 
-def test_a_list_of_images_leaves_out_the_installed_packages_that_the_single_image_tells(drive: Any) -> None:
+def test_a_list_of_images_leaves_out_the_details_that_the_single_image_tells(drive: Any) -> None:
     image = drive.image()
     record = drive.service.folders.image(image["dbId"]) / "image.json"
     made = json.loads(record.read_bytes())
@@ -44,7 +46,7 @@ def test_a_list_of_images_leaves_out_the_installed_packages_that_the_single_imag
     (listed,) = drive.http.get("/api/users/root/images").json()["images"]["image"]
     told = drive.http.get(f"/api/{image['uri']}").json()
     assert told["provenance"] == {"codename": "bookworm", "packages": {"nginx": "1.22.1-9"}}
-    assert listed == {**told, "provenance": {"codename": "bookworm"}}
+    assert told.keys() - listed.keys() == DETAILS and listed.items() <= told.items()
 
 
 def test_builders_of_one_file_are_built_one_after_the_other(drive: Any, tasks: Any) -> None:
