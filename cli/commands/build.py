@@ -12,6 +12,7 @@ from cli.client import Client
 from cli.context import client, follow
 from cli.errors import CommandError
 from cli.render import Format, Output
+from cli.scans import below, find
 
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing: all comes from the cache, and what it lacks is named before anything starts.")]
 
@@ -24,8 +25,6 @@ def build(
     output: Output = Format.TABLE,
 ) -> None:
     """Build machine images from a scan. It is rehearsed first: conditions are told, what blocks it is refused."""
-    from cli.commands.scan import below, find
-
     service, quiet = client(context), output == Format.JSON
     text = read_file(file)
     scan = find(service, id)

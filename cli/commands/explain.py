@@ -12,6 +12,7 @@ import typer
 from cli import render
 from cli.context import client
 from cli.render import Format, Output
+from cli.scans import below, find
 
 
 def explain(
@@ -21,8 +22,6 @@ def explain(
     output: Output = Format.TABLE,
 ) -> None:
     """Explain one path: whose it is, what should be there and what is, why its state is what it is, what a build would do with it."""
-    from cli.commands.scan import below, find
-
     service = client(context)
     place = below(find(service, id)["uri"])
     found = service.get(f"{place}/explanation?path={quote(os.fsencode(path), safe='')}")

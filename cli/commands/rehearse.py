@@ -12,6 +12,7 @@ from cli.commands.build import Offline, read_file, request
 from cli.context import client
 from cli.errors import DONE, UNREACHABLE, USER
 from cli.render import Format, Output
+from cli.scans import below, find
 
 
 def rehearse(
@@ -22,8 +23,6 @@ def rehearse(
     output: Output = Format.TABLE,
 ) -> None:
     """Say what a build would meet. Exit code 1 when it is blocked, 3 when a mirror alone blocks it."""
-    from cli.commands.scan import below, find
-
     service, text = client(context), read_file(file)
     tell(service.post(f"{below(find(service, id)['uri'])}/rehearsals", request(file, text, offline=offline), patient=True), output)
 

@@ -13,6 +13,7 @@ import typer
 from cli import render
 from cli.client import Client
 from cli.context import client
+from cli.scans import below, find
 
 Id = Annotated[int, typer.Option("--id", help="Number of the scan.")]
 
@@ -36,8 +37,6 @@ def mount(app: typer.Typer) -> None:
 
 def _found(context: typer.Context, scan_id: int) -> tuple[Client, dict[str, Any], str]:
     """The service, the scan and its place below the user."""
-    from cli.commands.scan import below, find
-
     service = client(context)
     scan = find(service, scan_id)
     return service, scan, below(scan["uri"])

@@ -16,6 +16,7 @@ from cli.commands import report
 from cli.context import client, follow
 from cli.errors import CommandError
 from cli.render import Format, Output
+from cli.scans import below
 
 WAYS = "one of --docker NAME, --libvirt NAME, --ip HOST, --local and --root PATH"
 MAGIC = b"openssh-key-v1\0"
@@ -125,8 +126,6 @@ def _ask(what: str, hint: str) -> str:
 
 
 def _run(service: Client, body: dict[str, Any], output: Format) -> None:
-    from cli.commands.scan import below
-
     scan = service.post("scannedinstances", body)
     job = follow(service, scan["jobId"], quiet=output == Format.JSON)
     if output == Format.JSON:

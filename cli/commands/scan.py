@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from cli import render
-from cli.client import Client
 from cli.commands import report
 from cli.commands.build import build
 from cli.commands.compare import compare
@@ -18,6 +17,7 @@ from cli.commands.targets import targets
 from cli.context import client, follow
 from cli.errors import CommandError
 from cli.render import Format, Output
+from cli.scans import below, find
 
 app = typer.Typer(help="Scan live systems.", no_args_is_help=True)
 app.command()(run)
@@ -28,20 +28,6 @@ app.command()(compare)
 app.command()(explain)
 report.mount(app)
 Id = Annotated[int, typer.Option("--id", help="Number of the scan.")]
-
-
-def below(uri: str) -> str:
-    """The part of a resource's uri below the user."""
-    return uri.split("/", 2)[2]
-
-
-def find(service: Client, scan_id: int) -> dict[str, Any]:
-    """The scan with that number, wherever it is. Raises `CommandError`."""
-    for instance in service.get("scannedinstances", includeScans=True)["scannedInstances"]["scannedInstance"]:
-        for scan in instance["scans"]["scan"]:
-            if scan["dbId"] == scan_id:
-                return dict(scan)
-    raise CommandError(f"there is no scan {scan_id}", hint="forgelet scan list")
 
 
 @app.command("list")

@@ -20,6 +20,7 @@ from cli.commands.rehearse import exit_code
 from cli.context import client, ended_badly
 from cli.errors import DIFFERENT, DONE, FAILED, UNREACHABLE, USER, CommandError
 from cli.render import Format, Output
+from cli.scans import below, find
 from emulator import local
 
 app = typer.Typer(help="Builder files.", no_args_is_help=True)
@@ -115,8 +116,6 @@ def _syntax(name: str, text: str) -> list[Case]:
 
 def _scan(service: Client, against: str | None, say: Callable[[str], None]) -> dict[str, Any]:
     """The scan that the files are tested against. Raises `CommandError`."""
-    from cli.commands.scan import below, find
-
     if against is None:
         raise CommandError("against what?", hint="--against SCAN, docker:NAME or libvirt:NAME; or --level syntax")
     if against.isdecimal():
@@ -174,8 +173,6 @@ class Run:
         return {"fileName": Path(case.file).name, "text": yaml.safe_dump({**told, "builders": [told["builders"][number]]})}
 
     def _place(self) -> str:
-        from cli.commands.scan import below
-
         return below(self.scan["uri"])
 
     def _rehearse(self, case: Case) -> None:

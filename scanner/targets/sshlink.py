@@ -226,6 +226,9 @@ def _no_ssh(place: Place, access: Access, error: Exception) -> Exception:
         return _not_let_in(place, access, error)
     if "banner" in str(error):
         return Unreachable(f"what listens on port {place.port} of {place.host} is no SSH server, or hung up at once: {error}", hint="check --scan-port")
+    if "No existing session" in str(error):
+        # What paramiko says when its time is up and it has heard nothing at all.
+        return Unreachable(f"what listens on port {place.port} of {place.host} says nothing for {PATIENCE:.0f} s", hint="check --scan-port, and whether that machine hangs")
     return Unreachable(f"the SSH connection to {place.known_as} failed: {error or 'end of file'}", hint=f"see what ssh -v -p {place.port} {place.user}@{place.host} says")
 
 

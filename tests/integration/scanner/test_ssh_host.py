@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from scanner.errors import ForgeletError, StepFailed, Unreachable, UserError
 from scanner.progress import Silent
 from scanner.report import Report
 from scanner.scan import scan
+from scanner.targets import sshlink
 from scanner.targets.access import Access
 from scanner.targets.contract import CHECKS
 from scanner.targets.docker import DockerTarget
@@ -220,6 +222,14 @@ def test_nowhere_to_go_is_told_apart(reach: Reach, deaf: int) -> None:
     with pytest.raises(Unreachable, match="no SSH server") as caught:
         reach(at=deaf, password="x").facts()
     assert "--scan-port" in caught.value.hint
+
+
+def test_a_host_that_never_says_a_word_is_given_up(reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sshlink, "PATIENCE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        with pytest.raises(Unreachable, match=r"says nothing for 1 s|no SSH server") as caught:
+            reach(at=mute.getsockname()[1], password="x").facts()
+        assert "--scan-port" in caught.value.hint
 
 
 def test_a_jump_host_that_leads_nowhere_says_so(host: SshHost, reach: Reach, keys: KeyPair) -> None:
