@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from builders import holes
+from builders import holes, origins
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
 from builders.bootable import Tree, make_bootable
 from builders.diversions import divert
@@ -55,6 +55,8 @@ class Job:
     """When the making of the base began, nanoseconds since 1970: what is later is the build's own; 0: its times stay."""
     epoch: int = 0
     """The moment that the build's own files are given, seconds since 1970."""
+    origins: str = ""
+    """The file to write down in what the tree has and the source has not (`origins.py`); empty: it is not."""
 
 
 @dataclass(slots=True)
@@ -97,10 +99,13 @@ def apply(job: Job) -> Outcome:
         outcome.restored = sum(1 for _ in unpack(overlay, root, skip=base_wins))
         outcome.translated = translate(Tree(root), plan, own_disk)
     accounts = _merge_accounts(root, report, base_tables)
-    given = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome).run()
+    walk = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome)
+    given = walk.run()
     make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
-    _set_times(root, report, job)
+    new = _set_times(root, report, job)
+    if job.origins:
+        origins.write(Path(job.origins), new, walk.kept, origins.owners(root, job.added))
     return outcome
 
 
@@ -160,6 +165,8 @@ class _Walk:
         self.nearest = nearest
         self.explainer = Explainer(listed_by(root, added), self._link, listed_by(root, nearest))
         self.doomed: list[str] = []
+        self.kept: dict[str, str] = {}
+        """What only the tree has and keeps -> the rule that keeps it."""
         self._folder = _Folders(root).of
 
     def run(self) -> set[str]:
@@ -191,9 +198,11 @@ class _Walk:
         return f"{self.root}{path}"
 
     def _only_here(self, path: str) -> None:
-        if self.explainer.explain(path, ONLY_COPY) is None:
+        rule = self.explainer.explain(path, ONLY_COPY)
+        if rule is None:
             self.doomed.append(path)
         else:
+            self.kept[path] = rule
             self._move_owner(path)
 
     def _move_owner(self, path: str) -> None:
@@ -309,15 +318,19 @@ def _below(root: bytes, folder: bytes, device: int) -> Iterator[str]:
             yield from _below(root, path, device)
 
 
-def _set_times(root: Path, report: Report, job: Job) -> None:
-    """Once more: writing into folders moved their times, and what the build made tells when it did."""
+def _set_times(root: Path, report: Report, job: Job) -> list[str]:
+    """Once more: writing into folders moved their times, and what the build made tells when it did. Answers what only the tree has."""
     folders = _Folders(root)
-    for path, entry, _ in pairs(root, report):
+    new = []
+    for path, entry, below in pairs(root, report):
+        if entry is None and not below:
+            new.append(path)
         try:
             _set_time(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".", None if base_wins(path) else entry, report, job)
         except (FileNotFoundError, NotADirectoryError):
             continue
     folders.close()
+    return new
 
 
 def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report, job: Job) -> None:

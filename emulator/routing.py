@@ -40,6 +40,7 @@ def routers() -> list[tuple[str, Any]]:
     from emulator.resources.deployments import routes as deployments
     from emulator.resources.distributions import routes as distributions
     from emulator.resources.formats import routes as formats
+    from emulator.resources.images import explain as origins
     from emulator.resources.images import routes as images
     from emulator.resources.jobs import routes as jobs
     from emulator.resources.migrations import routes as migrations
@@ -51,7 +52,7 @@ def routers() -> list[tuple[str, Any]]:
     from emulator.resources.targets import routes as targets
     from emulator.resources.users import routes as users
 
-    uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images)
+    uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images, origins)
     more = (appliances, archives, appliance_builds, bundles, publications, deployments, migrations)
     ours = (control, fault_routes, journal, snapshots, seeds, determinism, about, user_control, jobs, targets)
     return [*(("/api", one) for one in (*uforge, *more)), ("", binaries), *(("/_forgelet", one) for one in ours)]

@@ -1,4 +1,4 @@
-"""`forgelet scan explain`: everything that a scan knows of one path."""
+"""`forgelet scan explain` and `image explain`: everything that a scan knows of one path, and what wrote one path into an image."""
 
 from __future__ import annotations
 
@@ -30,6 +30,24 @@ def explain(
         return
     for line in _lines(found):
         render.say(line)
+
+
+def explain_image(
+    context: typer.Context,
+    id: Annotated[int, typer.Option("--id", help="Number of the machine image.")],
+    path: Annotated[str, typer.Argument(help="An absolute path of the image; any bytes.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Explain one path of an image: which package, overlay entry, element or pass wrote it, and by which rule."""
+    found = client(context).get(f"images/{id}/explanation?path={quote(os.fsencode(path), safe='')}")
+    if output is Format.JSON:
+        render.as_json(found)
+        return
+    origin, source = found["origin"], found["source"]
+    render.say(found["path"])
+    render.say(f"  by:        {origin['by']}: {origin['what']}")
+    render.say(f"  why:       {origin['why']}{' (rule ' + origin['rule'] + ')' if origin['rule'] else ''}")
+    render.say(f"  on source: {source['state'] + ' (' + source['reason'] + ')' if source else 'not there'}")
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

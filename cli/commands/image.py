@@ -10,6 +10,7 @@ import typer
 from cli import render
 from cli.commands.deploy import deploy
 from cli.commands.evidence import evidence
+from cli.commands.explain import explain_image
 from cli.commands.publish import publish
 from cli.commands.publish import table as publications
 from cli.commands.verify import verify
@@ -20,6 +21,7 @@ from cli.render import Format, Output
 
 app = typer.Typer(help="Machine images.", no_args_is_help=True)
 app.command()(verify)
+app.command("explain")(explain_image)
 app.command()(evidence)
 app.command()(publish)
 app.command()(deploy)

@@ -6,10 +6,14 @@ while the base is built, so the base must not be there yet.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from support.bench import EXAMPLE, Bench
+from support.openstack import PASSWORD, Openstack
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +51,41 @@ def image(bench: Bench, scan: int) -> int:
     assert "OK: Generation 'openstack' ok" in said
     assert "qemu-system-x86_64" in said
     return max(int(one["dbId"]) for one in bench.json("image", "list")["images"]["image"])
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The image, published to a real Glance by the command line, as it came back from there."""
+
+    sent: dict[str, Any]
+    """The publication."""
+    there: dict[str, Any]
+    """What Glance said of it."""
+    built: dict[str, Any]
+    sha256: str
+    """Of the file that came back."""
+
+
+@pytest.fixture(scope="session")
+def returned(bench: Bench, image: int, openstack: Openstack, tmp_path_factory: pytest.TempPathFactory) -> Returned:
+    """From here on the image's disk is the file that came back."""
+    folder = tmp_path_factory.mktemp("returned")
+    (folder / "account.yml").write_text(
+        f"accounts: [{{type: OpenStack, name: Openstack OW2, glanceUrl: '{openstack.glance}', keystoneUrl: '{openstack.keystone}', keystoneVersion: v3, login: demo, password: {PASSWORD}}}]\n"
+    )
+    bench.cli("account", "create", "--file", str(folder / "account.yml"))
+    spec = folder / "openstack-builder.yml"
+    spec.write_text(EXAMPLE.read_text().replace("tenant: opencloudware", "tenant: demo"))
+    sent = bench.json("image", "publish", "--id", str(image), "--file", str(spec))
+    [there] = openstack.images()
+    built = bench.json("image", "show", "--id", str(image))
+    back = folder / "back"
+    bench.cli("image", "download", "--publish-id", str(sent["dbId"]), "--file", str(back))
+    bench.cli("image", "delete", "--publish-id", str(sent["dbId"]))
+    assert openstack.images() == []
+    with back.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    disk = bench.data / "images" / str(image) / built["files"][0]["name"]
+    disk.unlink()
+    back.rename(disk)
+    return Returned(sent, there, built, sha256)

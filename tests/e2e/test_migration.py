@@ -229,11 +229,20 @@ def test_the_overlay_holds_no_managed_file(bench: Bench, scan: int) -> None:
     assert not managed & {b"/" + name.rstrip(b"/") for name in names}
 
 
+@pytest.mark.parametrize(
+    ("path", "by"),
+    [("/usr/sbin/nginx", "package"), ("/usr/bin/cloud-init", "package"), ("/opt/ledger", "overlay"), ("/etc/systemd/network/90-forgelet-dhcp.network", "last pass"), ("/boot/grub/grub.cfg", "base")],
+)
+def test_what_wrote_a_path_into_the_image_is_told(bench: Bench, image: int, path: str, by: str) -> None:
+    told = bench.json("image", "explain", "--id", str(image), path)
+    assert told["origin"]["by"] == by and told["origin"]["why"]
+
+
 PROBES = ("http://:80/", "http://:8081/", "tcp://:22", "tcp://:8081", "cmd:id mira; getfacl -cp /srv/ledger/2025; press-ledger total")
 SCOPES = ("system", "packages", "files", "users", "services", "witnesses", "probes")
 
 
-def test_the_booted_copy_is_the_source(bench: Bench, live_system: str, image: int) -> None:
+def test_what_came_back_from_glance_is_booted_and_is_the_source(bench: Bench, live_system: str, image: int, returned: Any) -> None:
     asked = [word for probe in PROBES for word in ("--probe", probe)]
     fidelity = bench.json("image", "verify", "--id", str(image), "--source", f"docker:{live_system}", *asked)
     assert [one for one in fidelity["differences"] if one["rule"] is None] == []

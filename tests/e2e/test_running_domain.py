@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from support import truth
 from support.bench import Bench
 from support.drifting import Drifted, Subject
 from support.guestshell import shell_in
+from support.service import SCANS
 
 from builders.machine import Machine, booted
 from scanner.compare import compare_files
@@ -58,6 +61,7 @@ def looks(bench: Bench, image: int, work: Path, tmp_path_factory: pytest.TempPat
         system = truth.System(shell_in(machine), pruned=EXCLUDES)
         (drifted,) = Subject(machine.name, lambda: target, system, lambda: tmp_path_factory.mktemp("look"), AREAS, BUSY).drifts([401], COUNT)
         _nothing_stays(machine)
+        _a_scan_that_is_killed_leaves_nothing(bench, machine)
         machine.execute("/bin/sync")
     name = f"forgelet-test-{uuid.uuid4().hex[:8]}"
     (work / "domain.xml").write_text(XML.format(name=name, disk=machine.disk))
@@ -79,6 +83,22 @@ def reports(looks: tuple[Drifted, Report, str]) -> tuple[Report, Report, str]:
 def _nothing_stays(machine: Machine) -> None:
     status, said = machine.execute("/bin/sh", "-c", "ls -d /tmp/.ufor* /var/tmp/.ufor* /root/.ufor*; ps ax | grep ufor[g]e-scan")
     assert (status, [line for line in said.splitlines() if "No such file" not in line]) == (1, [])
+
+
+def _a_scan_that_is_killed_leaves_nothing(bench: Bench, machine: Machine) -> None:
+    """SIGKILL for the job while the agent is at work in the machine: the service says so, and takes the agent away."""
+    service = bench.service
+    asked = {"name": f"killed {machine.name}", "target": f"libvirt:{machine.name}", "exclude": list(EXCLUDES)}
+    job = service.http.post(SCANS, json=asked).raise_for_status().json()["jobId"]
+    child = service.in_stage(job, "scan.inventory")
+    service.until(lambda: "uforge-scan" in machine.execute("/bin/sh", "-c", "ps ax")[1], 60)
+    os.killpg(child, signal.SIGKILL)
+    failed = service.ended(job)
+    assert (failed["state"], failed["error"] != "", failed["hint"] != "") == ("failed", True, True)
+    service.until(lambda: "uforge-scan" not in machine.execute("/bin/sh", "-c", "ps ax")[1], 60)
+    _nothing_stays(machine)
+    scan = failed["subjectUri"].rpartition("/")[2]
+    assert not [file for file in (bench.data / "scans" / scan).rglob("*") if file.is_file()]
 
 
 def test_what_drifts_in_a_machine_is_found_to_the_last_field(looks: tuple[Drifted, Report, str]) -> None:

@@ -22,7 +22,7 @@ def explanation(siid: int, sid: int, request: Request, here: TheService, owner: 
     from scanner.explain import explain
     from scanner.report import Report
 
-    path = _path(request.scope["query_string"])
+    path = path_of(request.scope["query_string"])
     report = Report(reports.folder(here, owner, siid, sid))
     try:
         found = explain(report, path)
@@ -35,10 +35,10 @@ def explanation(siid: int, sid: int, request: Request, here: TheService, owner: 
     return ours("explanation", {**found.told(), "build": {"action": what.action, "why": what.why, "rule": what.rule}})
 
 
-def _path(query: bytes) -> str:
-    """Starlette's own parameters are text and would lose bytes that are not UTF-8. Raises `UserError`."""
+def path_of(query: bytes) -> str:
+    """The one `path` of a query. Starlette's own parameters are text and would lose bytes that are not UTF-8. Raises `UserError`."""
     values = [part[5:] for part in query.split(b"&") if part.startswith(b"path=")]
     path = os.fsdecode(unquote_to_bytes(values[0].replace(b"+", b" "))) if values else ""
     if len(values) != 1 or not path.startswith("/") or "\0" in path:
-        raise UserError("an explanation is of one absolute path", hint="forgelet scan explain --id ID /etc/passwd")
+        raise UserError("an explanation is of one absolute path", hint="such as /etc/passwd")
     return path if path == "/" else path.rstrip("/")

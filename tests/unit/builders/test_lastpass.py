@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 
-from builders import lastpass
+from builders import lastpass, origins
+from builders.bootable import written
 from builders.capture import pick
 from builders.explain import base_wins
+from builders.image import Image
 from builders.lastpass import Job, Outcome, apply, tree
+from scanner.explain import explain
 from scanner.report import FileEntry, Report
 
 from .conftest import Machine, plan_of, planned
@@ -433,3 +436,50 @@ def test_a_socket_is_there_again_with_its_owner_mode_and_time(source: Machine, b
     assert (stat.S_ISSOCK(info.st_mode), stat.S_IMODE(info.st_mode), info.st_mtime) == (True, stat.S_IMODE(source.at("/srv/socket").lstat().st_mode), 1.4e9)
     assert outcome.lacking == []
     assert deviating(base, report) == {}
+
+
+@pytest.fixture
+def made(source: Machine, base: Machine, tmp_path: Path) -> tuple[Report, Path]:
+    """The report of the source, and the folder of an image that was made of it, as far as its origins are told."""
+    report, folder = overlay_scan(source), tmp_path / "image"
+    folder.mkdir()
+    plan = plan_of(planned("nginx"), additions=["cloud"])
+    plan.overlay = True
+    (tmp_path / "plan.json").write_text(plan.model_dump_json())
+    (tmp_path / "dpkg.log").write_text("")
+    apply(Job(str(base.root), str(report.folder), str(tmp_path / "plan.json"), str(tmp_path / "dpkg.log"), ["cloud"], origins=str(folder / origins.FILE)))
+    image = {"files": [], "virtual_size": 0, "memory": 0, "packages": 2, "additions": [vars(one) for one in written(plan)], "base_from_cache": True, "stages": {}}
+    Image.model_validate(image).save(folder)
+    return report, folder
+
+
+@pytest.mark.parametrize(
+    ("path", "by", "what", "rule"),
+    [
+        ("/usr/sbin/nginx", "package", "nginx 1.0-1", None),
+        ("/srv/www/index.html", "overlay", "the scan's overlay", None),
+        ("/etc/nginx/nginx.conf", "overlay", "the scan's overlay", None),
+        ("/srv/caf\udce9 \n", "overlay", "the scan's overlay", None),
+        ("/usr/share/doc/nginx/a", "nobody", "delete", None),
+        ("/tmp", "last pass", "an empty folder", None),
+        ("/usr/bin/cloud", "package", "cloud", "added-package"),
+        ("/usr/lib/systemd/system/cloud.service", "package", "cloud", "added-package"),
+        ("/boot/vmlinuz-6.1", "base", "diskimage-builder, with Forgelet's elements", "boot"),
+        ("/etc/systemd/network/90-forgelet-dhcp.network", "last pass", "what a machine needs to start", None),
+    ],
+)
+def test_what_wrote_a_path_is_told(made: tuple[Report, Path], path: str, by: str, what: str, rule: str | None) -> None:
+    report, folder = made
+    found = origins.origin(folder, path, report, explain(report, path))
+    assert found is not None and (found.by, found.what, found.rule) == (by, what, rule)
+    assert found.why
+
+
+def test_every_path_of_the_tree_has_an_origin_and_no_other_has(made: tuple[Report, Path], base: Machine) -> None:
+    report, folder = made
+    known = {one.path for one in report.files()} | {path for path, _, _ in origins.read(folder / origins.FILE)}
+    assert [path for path in tree(base.root) if path not in known and not path.startswith(("/tmp/", "/proc/"))] == []
+    assert origins.origin(folder, "/srv/litter", report, explain(report, "/srv/litter")) is None
+    (folder / origins.FILE).unlink()
+    with pytest.raises(FileNotFoundError):
+        origins.origin(folder, "/usr/bin/cloud", report, None)

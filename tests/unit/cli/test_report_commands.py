@@ -90,6 +90,15 @@ def test_a_path_is_asked_for_by_its_bytes(fake: Any, forgelet: Any) -> None:
     assert fake.asked[-1] == (f"GET /api/users/root/{BELOW}/explanation", {"path": "/odd\ufffd"})
 
 
+def test_what_wrote_a_path_of_an_image_is_told(fake: Any, forgelet: Any) -> None:
+    told = {"path": "/usr/bin/cloud", "origin": {"by": "package", "what": "cloud", "why": "it boots with it", "rule": "added-package"}, "source": None}
+    fake.mine("GET", "images/3/explanation", told)
+    result = forgelet("image", "explain", "--id", "3", "/usr/bin/cloud")
+    assert "package: cloud" in result.out and "it boots with it (rule added-package)" in result.out and "not there" in result.out
+    assert fake.asked[-1][1] == {"path": "/usr/bin/cloud"}
+    assert json.loads(forgelet("image", "explain", "--id", "3", "/usr/bin/cloud", "-o", "json").out) == told
+
+
 def test_ndjson_is_a_row_a_line(fake: Any, forgelet: Any) -> None:
     fake.mine("GET", "scannedinstances", LIST)
     rows = [{"name": "a", "version": "1"}, {"name": "b", "version": "2"}]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from builders import origins
 from emulator.resources.images.service import DETAILS
 from emulator.resources.users.tables import User
 from emulator.service import Service
@@ -290,3 +291,17 @@ def test_the_log_of_the_build_lies_beside_the_image(drive: Any, service: Service
     image = drive.image()
     told = (service.folders.image(image["dbId"]) / "build.log").read_text()
     assert "[build.base] working" in told
+
+
+def test_a_path_of_an_image_is_explained_from_what_the_build_wrote_down(drive: Any) -> None:
+    image = drive.image()
+    folder = drive.service.folders.image(image["dbId"])
+    place = f"/api/{image['uri']}/explanation"
+    drive.error(drive.http.get(place, params={"path": "/usr/bin/cloud"}), 409)
+    origins.write(folder / origins.FILE, ["/usr/bin/cloud", "/odd\udcfe"], {"/usr/bin/cloud": "added-package"}, {"/usr/bin/cloud": "cloud"})
+    told = drive.http.get(place, params={"path": "/usr/bin/cloud"}).json()
+    assert (told["origin"]["by"], told["origin"]["what"], told["origin"]["rule"], told["source"]) == ("package", "cloud", "added-package", None)
+    assert drive.http.get(f"{place}?path=/odd%FE").json()["origin"]["by"] == "last pass"
+    assert drive.http.get(place, params={"path": "/etc/motd"}).json()["source"]["path"] == "/etc/motd"
+    drive.error(drive.http.get(place, params={"path": "/nowhere"}), 404)
+    drive.error(drive.http.get(place, params={"path": "nowhere"}), 400)
