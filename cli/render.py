@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -25,13 +25,21 @@ class _Data:
     yaml = False
 
 
-def _chosen(asked: Format) -> Format:
+T = TypeVar("T", bound=StrEnum)
+
+
+def chosen(asked: T) -> T:
     """Commands tell people and programs apart; that YAML is JSON written otherwise is a matter of the writing alone."""
-    _Data.yaml = asked is Format.YAML
-    return Format.JSON if asked is Format.YAML else asked
+    _Data.yaml = asked.value == Format.YAML.value
+    return type(asked)("json") if _Data.yaml else asked
 
 
-Output = Annotated[Format, typer.Option("-o", "--output", callback=_chosen, help="`json`, `yaml`: only that on standard output.")]
+def yaml_wanted() -> bool:
+    """Whether what is for programs is to be YAML."""
+    return _Data.yaml
+
+
+Output = Annotated[Format, typer.Option("-o", "--output", callback=chosen, help="`json`, `yaml`: only that on standard output.")]
 
 
 def as_json(data: Any) -> None:

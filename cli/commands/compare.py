@@ -20,6 +20,7 @@ class Shape(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    YAML = "yaml"
     HTML = "html"
 
 
@@ -37,7 +38,7 @@ def compare(
     id: Annotated[list[int], typer.Option("--id", help="Number of a scan; given twice, or more often.")],
     scope: Annotated[list[Scope] | None, typer.Option(help="Only this; may be repeated.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="A field of files that does not count, such as mtime; may be repeated.")] = None,
-    output: Annotated[Shape, typer.Option("-o", "--output", help="`json`: only JSON on standard output; `html`: one page that needs nothing else.")] = Shape.TABLE,
+    output: Annotated[Shape, typer.Option("-o", "--output", callback=render.chosen, help="`json`, `yaml`: only that on standard output; `html`: one page that needs nothing else.")] = Shape.TABLE,
 ) -> None:
     """Compare scans: exit code 0 when they are equal, 4 when they are not. Of three or more: who is not with the majority."""
     found = client(context).get("scancomparison", id=id, scope=[one.value for one in scope or []], ignore=ignore or [])

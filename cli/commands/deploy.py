@@ -16,7 +16,9 @@ from cli.errors import CommandError
 from cli.render import Format, Output
 
 app = typer.Typer(help="Instances of published images.", no_args_is_help=True)
-Id = Annotated[str, typer.Argument(metavar="ID", help="The deployment, as `deploy list` shows it.")]
+One = Annotated[str, typer.Argument(metavar="ID", help="The deployment, as `deploy list` shows it.")]
+Id = Annotated[str | None, typer.Argument(metavar="ID", help="The deployment, as `deploy list` shows it.")]
+Named = Annotated[str | None, typer.Option("--id", help="The same, as hammr has it.")]
 PROVISIONER = "provisioner: {name: web-1, region: RegionOne, network: isolated, flavor: f1.small}"
 PublishId = Annotated[int, typer.Option("--publish-id", help="Number of the publication; `image list` shows it.")]
 
@@ -120,9 +122,9 @@ def list_deployments(context: typer.Context, output: Output = Format.TABLE) -> N
 
 
 @app.command()
-def show(context: typer.Context, id: Id, output: Output = Format.TABLE) -> None:
+def show(context: typer.Context, id: Id = None, named: Named = None, output: Output = Format.TABLE) -> None:
     """Show an instance."""
-    one = client(context).get(f"deployments/{id}")
+    one = client(context).get(f"deployments/{one_of(id, named, 'deployment')}")
     if output == Format.JSON:
         render.as_json(one)
         return
@@ -146,17 +148,19 @@ def resources(context: typer.Context, publish_id: PublishId, output: Output = Fo
 @app.command()
 def console(
     context: typer.Context,
-    id: Id,
+    id: Id = None,
+    named: Named = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it comes, until the instance ends.")] = False,
 ) -> None:
     """Print the serial console."""
     service, told = client(context), 0
+    place = f"deployments/{one_of(id, named, 'deployment')}"
     while True:
-        text = service.text(f"deployments/{id}/console")
+        text = service.text(f"{place}/console")
         sys.stdout.write(text[told:])
         sys.stdout.flush()
         told = max(told, len(text))
-        if not follow or service.get(f"deployments/{id}")["state"] not in ("running", "starting"):
+        if not follow or service.get(place)["state"] not in ("running", "starting"):
             return
         time.sleep(1)
 
@@ -164,7 +168,7 @@ def console(
 @app.command(context_settings={"ignore_unknown_options": True})
 def ssh(
     context: typer.Context,
-    id: Id,
+    id: One,
     command: Annotated[list[str] | None, typer.Argument(help="A command; a shell unless given.")] = None,
     login: Annotated[str, typer.Option(help="Who logs in.")] = "root",
     identity: Annotated[Path | None, typer.Option("-i", "--identity", help="The private key.")] = None,
@@ -186,8 +190,8 @@ def ssh(
 @app.command()
 def terminate(
     context: typer.Context,
-    id: Annotated[str | None, typer.Argument(metavar="ID", help="The deployment, as `deploy list` shows it.")] = None,
-    named: Annotated[str | None, typer.Option("--id", help="The same, as hammr has it.")] = None,
+    id: Id = None,
+    named: Named = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="hammr's; nothing is asked here.")] = False,
 ) -> None:
     """End an instance and take it away."""

@@ -17,7 +17,8 @@ from cli.errors import FAILED, CommandError
 from cli.render import Format, Output
 
 app = typer.Typer(help="Migrations: scan, build, publish, provision and prove in one.", no_args_is_help=True)
-Id = Annotated[int, typer.Argument(help="Number of the migration.")]
+Id = Annotated[int | None, typer.Argument(help="Number of the migration.")]
+Numbered = Annotated[int | None, typer.Option("--id", help="The same, as hammr has it.")]
 SOURCES = ("host", "docker", "libvirt", "local", "root")
 SOURCE = {*SOURCES, "ssh-port", "user", "password", "identity-file", "accept-new-host-key", "exclude", "overlay", "jump", "dir"}
 KEYS = {"name", "os", "source", "target"}
@@ -96,9 +97,9 @@ def list_migrations(context: typer.Context, output: Output = Format.TABLE) -> No
 
 
 @app.command()
-def show(context: typer.Context, id: Id, output: Output = Format.TABLE) -> None:
+def show(context: typer.Context, id: Id = None, numbered: Numbered = None, output: Output = Format.TABLE) -> None:
     """Show a migration: where it is and what it made."""
-    told = client(context).get(f"migrations/{id}")
+    told = client(context).get(f"migrations/{one_of(id, numbered, 'migration')}")
     if output == Format.JSON:
         render.as_json(told)
         return
@@ -107,30 +108,31 @@ def show(context: typer.Context, id: Id, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
-def stop(context: typer.Context, id: Id) -> None:
+def stop(context: typer.Context, id: Id = None, numbered: Numbered = None) -> None:
     """Stop a migration in the stage where it is. What was made stays."""
-    client(context).post(f"migrations/{id}/stop", {})
+    client(context).post(f"migrations/{one_of(id, numbered, 'migration')}/stop", {})
     render.say("OK: stopped")
 
 
 @app.command()
 def resume(
     context: typer.Context,
-    id: Id,
+    id: Id = None,
+    numbered: Numbered = None,
     file: Annotated[Path | None, typer.Option(help="The migration file again: for the access to an SSH host, when the scan has to be repeated.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Go on with a migration from the stage at which it stopped."""
     service = client(context)
     access = request_of(read_file(file), file).get("access") if file is not None else None
-    _finish(service, service.post(f"migrations/{id}/resume", {"access": access}), False, output)
+    _finish(service, service.post(f"migrations/{one_of(id, numbered, 'migration')}/resume", {"access": access}), False, output)
 
 
 @app.command()
 def delete(
     context: typer.Context,
-    id: Annotated[int | None, typer.Argument(help="Number of the migration.")] = None,
-    numbered: Annotated[int | None, typer.Option("--id", help="The same, as hammr has it.")] = None,
+    id: Id = None,
+    numbered: Numbered = None,
     no_confirm: NoConfirm = False,
 ) -> None:
     """Forget a migration; it is stopped first. What it made stays."""

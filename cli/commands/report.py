@@ -23,10 +23,11 @@ class Shape(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    YAML = "yaml"
     NDJSON = "ndjson"
 
 
-Output = Annotated[Shape, typer.Option("-o", "--output", help="`json`: only JSON on standard output; `ndjson`: a row a line.")]
+Output = Annotated[Shape, typer.Option("-o", "--output", callback=render.chosen, help="`json`, `yaml`: only that on standard output; `ndjson`: a row a line.")]
 
 
 def mount(app: typer.Typer) -> None:
@@ -139,6 +140,8 @@ def files(
 
 
 def _pieces(lines: Iterator[str], output: Shape) -> Iterator[str]:
+    if render.yaml_wanted():
+        return (f"- {line}\n" for line in lines)  # a line of JSON is one of YAML
     if output is Shape.JSON:
         return _json_array(lines)
     return (line + "\n" if output is Shape.NDJSON else _file_line(line) for line in lines)

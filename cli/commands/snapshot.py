@@ -45,18 +45,24 @@ def show(context: typer.Context, name: Name, output: Output = Format.TABLE) -> N
 
 
 @app.command()
-def save(context: typer.Context, name: Name, replace: Replace = False) -> None:
+def save(context: typer.Context, name: Name, replace: Replace = False, output: Output = Format.TABLE) -> None:
     """Save everything. Refused, with the reason, while jobs run, and for instances whose disk is not on this machine."""
     told = client(context).patiently("POST", f"snapshots/{name}", replace=replace)
+    if output is Format.JSON:
+        render.as_json(told)
+        return
     render.say(f"OK: {sum(told['rows'].values())} rows and {len(told['instances'])} instances are in the snapshot '{name}'")
     for note in told["notes"]:
         render.warn(f"not in it: {note}")
 
 
 @app.command()
-def load(context: typer.Context, name: Name) -> None:
+def load(context: typer.Context, name: Name, output: Output = Format.TABLE) -> None:
     """Make everything as it was. What is there now is gone; jobs are ended."""
     told = client(context).patiently("POST", f"snapshots/{name}/load")
+    if output is Format.JSON:
+        render.as_json(told)
+        return
     for number, state in told["instances"].items():
         render.say(f"instance {number}: {state}")
     render.say(f"OK: everything is as in '{name}'")

@@ -97,6 +97,7 @@ def key(
     login: Login,
     list: Annotated[bool, typer.Option("--list", help="Show the public keys that there are.")] = False,
     delete: Annotated[int | None, typer.Option(help="Revoke the key of that number.")] = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Make a pair of API keys. The secret one is shown this once."""
     service = client(context)
@@ -105,9 +106,12 @@ def key(
         render.say("OK: revoked")
     elif list:
         answer = service.control("GET", f"users/{login}/keys")
-        show(answer, Format.TABLE, ("Id", "Public key", "Created"), [(one["dbId"], one["publicKey"], one["created"]) for one in answer["keys"]["key"]], "keys")
+        show(answer, output, ("Id", "Public key", "Created"), [(one["dbId"], one["publicKey"], one["created"]) for one in answer["keys"]["key"]], "keys")
     else:
         made = service.control("POST", f"users/{login}/keys")
+        if output is Format.JSON:
+            render.as_json(made)
+            return
         render.say(f"public key: {made['publicKey']}\nsecret key: {made['secretKey']}")
 
 

@@ -74,9 +74,40 @@ def test_a_service_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch, c
     assert "port" in capsys.readouterr().err
 
 
-def test_every_command_that_lists_or_shows_can_answer_json() -> None:
-    commands = {f"{noun} {verb}": one for noun, group in tree().commands.items() for verb, one in getattr(group, "commands", {}).items()}
-    readers = [name for name in commands if name.split()[1] in ("list", "show", "packages", "services", "users", "files")]
-    assert len(readers) >= 10
-    for name in readers:
-        assert "output" in {one.name for one in commands[name].params}, name
+READS = frozenset({"list", "show", "info", "search", "targets", "packages", "services", "users", "files", "explain", "compare", "rehearse", "points", "resources", "env", "status", "doctor", "capabilities"})
+
+
+def every_command() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def walk(command: Any, name: str) -> None:
+        under = getattr(command, "commands", {})
+        for word, one in under.items():
+            walk(one, f"{name} {word}".strip())
+        if not under:
+            found[name] = command
+
+    walk(tree(), "")
+    return found
+
+
+def test_every_command_that_tells_something_tells_it_to_programs_too() -> None:
+    commands = every_command()
+    readers = {name: one for name, one in commands.items() if name.rpartition(" ")[2] in READS}
+    assert len(readers) > 40
+    assert [name for name, one in readers.items() if "output" not in {param.name for param in one.params}] == []
+
+
+def test_what_programs_are_told_is_json_or_yaml_everywhere() -> None:
+    """`scan files` and its like stream too, and the comparison has a page: the closed list of those that can more."""
+    other = {}
+    for name, one in every_command().items():
+        for param in one.params:
+            if param.name == "output":
+                choices = {choice.value for choice in param.type_descriptor.annotation}
+                if choices != {"table", "json", "yaml"}:
+                    other[name] = choices
+    assert other == {
+        **{f"scan {part}": {"table", "json", "yaml", "ndjson"} for part in ("show", "packages", "services", "users", "files")},
+        **{name: {"table", "json", "yaml", "html"} for name in ("scan compare", "image verify")},
+    }

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+import yaml
 
 SCANS = [{"dbId": 1, "name": "web Scan #1", "created": "2026-01-01", "digest": "a" * 64}, {"dbId": 2, "name": "web Scan #2", "created": "2026-01-02", "digest": "b" * 64}]
 CHANGED = {"path": "/etc/<b>\udcff", "change": "changed", "fields": ["mode", "sha256"], "values": [{"mode": "0644", "sha256": "1" * 64}, {"mode": "0600", "sha256": "2" * 64}], "diff": "--- before\n+++ after\n@@ -1 +1 @@\n-<old>\n+new"}
@@ -97,6 +98,15 @@ def test_what_wrote_a_path_of_an_image_is_told(fake: Any, forgelet: Any) -> None
     assert "package: cloud" in result.out and "it boots with it (rule added-package)" in result.out and "not there" in result.out
     assert fake.asked[-1][1] == {"path": "/usr/bin/cloud"}
     assert json.loads(forgelet("image", "explain", "--id", "3", "/usr/bin/cloud", "-o", "json").out) == told
+
+
+def test_every_part_of_a_report_can_be_yaml(fake: Any, forgelet: Any) -> None:
+    fake.mine("GET", "scannedinstances", LIST)
+    rows = [{"name": "a", "version": "1"}]
+    fake.mine("GET", f"{BELOW}/packages", {"packages": {"package": rows}})
+    assert yaml.safe_load(forgelet("scan", "packages", "--id", "149", "-o", "yaml").out) == {"packages": {"package": rows}}
+    fake.mine("GET", f"{BELOW}/files", '{"path":"/","sha256":null}\n{"path":"/a: b"}\n')
+    assert yaml.safe_load(forgelet("scan", "files", "--id", "149", "-o", "yaml").out) == [{"path": "/", "sha256": None}, {"path": "/a: b"}]
 
 
 def test_ndjson_is_a_row_a_line(fake: Any, forgelet: Any) -> None:
