@@ -74,6 +74,8 @@ class Copy:
     added: set[str]
     translated: dict[str, str] = field(default_factory=dict)
     """Configuration that the build translated: path -> sha256 of what it wrote (`translate.py`)."""
+    written: dict[str, str] = field(default_factory=dict)
+    """What the build wrote so that the machine starts: path -> sha256 (`bootable.py`)."""
     nearest: dict[str, str] = field(default_factory=dict)
     """Package -> the version that the build took instead of the source's (`packages: nearest`)."""
 
@@ -198,6 +200,9 @@ def _there(entry: FileEntry | None) -> bool:
 
 def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Explainer) -> str | None:
     kind = kind_of(one)
+    if one.right is not None and copy.written.get(one.path, one.right.sha256) != one.right.sha256:
+        # No rule excuses what the build wrote when it is not as it wrote it.
+        return None
     rule = explainer.explain(one.path, kind, one.fields)
     if rule == "package-database" and not _may_differ(one, kind, source, copy):
         return None

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from builders import holes, origins
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
-from builders.bootable import Tree, make_bootable
+from builders.bootable import Tree, digests, make_bootable
 from builders.diversions import divert
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by
 from builders.inodeflags import wanted
@@ -75,6 +75,8 @@ class Outcome:
     """Paths that have inode flags on the source: `inodeflags.py` sets them when all else is done."""
     translated: dict[str, str] = field(default_factory=dict)
     """Configuration that names the source's surroundings, in the terms of the new machine: path -> sha256 (`translate.py`)."""
+    written: dict[str, str] = field(default_factory=dict)
+    """What the machine needs to start and no package brings: path -> sha256 (`bootable.py`)."""
     lacking: list[str] = field(default_factory=list)
     """Reported paths that the tree does not have, printable, first 200."""
 
@@ -102,6 +104,7 @@ def apply(job: Job) -> Outcome:
     walk = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome)
     given = walk.run()
     make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
+    outcome.written = digests(Tree(root), plan)
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
     new = _set_times(root, report, job)
     if job.origins:

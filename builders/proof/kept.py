@@ -21,8 +21,9 @@ TABLE = ("head.json", "files.ndjson.zst")
 
 def copy_of(image: Image, report: Report, disk: Disk) -> Copy:
     """The copy as the comparison wants it: what the image's own record says was added, translated and replaced."""
-    translated = image.provenance.get("last_pass", {}).get("translated", {})
-    return Copy(report, disk, {addition.item for addition in image.additions}, translated, image.nearest)
+    done = image.provenance.get("last_pass", {})
+    added = {addition.item for addition in image.additions}
+    return Copy(report, disk, added, done.get("translated", {}), done.get("written", {}), image.nearest)
 
 
 def save(folder: Path, copy: Copy) -> None:

@@ -201,6 +201,12 @@ def forgotten(package: str) -> Callable[[Path], None]:
 
 WANTS = "etc/systemd/system/multi-user.target.wants"
 DAMAGE: dict[str, Damage] = {
+    "a word of what Forgelet tells cloud-init": Damage(
+        edit("etc/cloud/cloud.cfg.d/90_forgelet.cfg", b"its name is", b"its Name is"), "files", "/etc/cloud/cloud.cfg.d/90_forgelet.cfg", "only in copy"
+    ),
+    "the order of names in the network file of Forgelet's": Damage(
+        edit("etc/systemd/network/90-forgelet-dhcp.network", b"en* eth*", b"eth* en*"), "files", "/etc/systemd/network/90-forgelet-dhcp.network", "only in copy"
+    ),
     "one bit of a file under /var/lib": Damage(flip("var/lib/ucf/hashfile"), "files", "/var/lib/ucf/hashfile", "sha256"),
     "one bit of a log's beginning": Damage(flip("var/log/app/ledger"), "files", "/var/log/app/ledger", "sha256"),
     "another story in a log of root's": Damage(add("root/x.log", b"another story\n"), "files", "/root/x.log", "sha256"),

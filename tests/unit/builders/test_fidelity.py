@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from builders.bootable import CLOUD_FILE
 from builders.capture import pick
 from builders.copydisk import Mounted
 from builders.explain import rules
@@ -391,6 +392,13 @@ def test_translated_configuration_is_explained_only_as_the_build_wrote_it(
     ours = entry("/etc/fstab", state="unmanaged", sha256="0" * 64)
     found = judged(write_report([ours]), Copy(write_report([replace(ours, **changes)]), Mounted(tmp_path), set(), translated=written))
     assert [one.rule for one in found.differences] == [rule]
+
+
+@pytest.mark.parametrize(("sha256", "rule"), [(TABLE, "first-boot"), ("b" * 64, None), (None, None)], ids=["as-written", "other-contents", "a-link"])
+def test_what_the_build_wrote_is_excused_only_as_it_wrote_it(write_report: WriteReport, tmp_path: Path, sha256: str | None, rule: str | None) -> None:
+    there = entry(CLOUD_FILE, state="unmanaged", sha256=sha256, type="file" if sha256 else "symlink", target=None if sha256 else "x")
+    found = judged(write_report([]), Copy(write_report([there]), Mounted(tmp_path), set(), written={CLOUD_FILE: TABLE}))
+    assert [one.rule for one in found.differences if one.item == CLOUD_FILE] == [rule]
 
 
 @pytest.mark.parametrize(
