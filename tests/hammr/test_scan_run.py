@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -222,6 +224,36 @@ def test_the_agent_on_the_host_s_network_and_without_hammr(service: Service, mac
     (one,) = groups(service)["direct"]["scans"]["scan"]
     assert one["status"]["complete"]
     assert report(service, one).head.system.version == "12"
+
+
+@pytest.fixture
+def hosted(machine: LiveSystem) -> Iterator[int]:
+    """The port of an SSH server in a container that has no network of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    name = f"forgelet-test-{uuid.uuid4().hex[:8]}"
+    serve = f"mkdir -p /run/sshd; exec /usr/sbin/sshd -D -e -p {port} -o ListenAddress=127.0.0.1"
+    subprocess.run(["docker", "run", "--detach", "--rm", "--name", name, "--label", "forgelet.test=1", "--network", "host", machine.image, "sh", "-c", serve], check=True, capture_output=True)
+    until(lambda: b"SSH" in _greeting(port))
+    yield port
+    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)
+
+
+def _greeting(port: int) -> bytes:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as heard:
+            return heard.recv(64)
+    except OSError:
+        return b""
+
+
+def test_a_container_on_the_host_s_network_is_scanned_by_hammr(hammr: Hammr, service: Service, hosted: int) -> None:
+    where = ["--ip", "127.0.0.1", "--scan-port", str(hosted), "--scan-login", "root", "--scan-password", "forgelet"]
+    said = hammr("scan", "run", *where, "--name", "hosted").text
+    assert "SUCCESS!" in said and "Scan successful" in said
+    (one,) = groups(service)["hosted"]["scans"]["scan"]
+    assert one["status"]["complete"]
+    assert {"openssh-server", "python3"} <= {package.name for package in report(service, one).head.packages}
 
 
 def test_a_connection_that_is_cut_loses_nothing(service: Service, machine: LiveSystem, tmp_path: Path) -> None:
