@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -79,7 +78,6 @@ def _made(making: Making, into: Path, work: Path, cache: Path, progress: Progres
         disk = base.disk
         if making.scan is not None:
             outcome = last_pass(disk, making.scan, into / "plan.json", base, plan, work)
-            shutil.copyfile(work / origins.FILE, into / origins.FILE)
         if making.finish is not None:
             making.finish(disk, base)
         if making.scan is not None and outcome["flagged"]:
@@ -111,7 +109,7 @@ def _made(making: Making, into: Path, work: Path, cache: Path, progress: Progres
 def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPlan, work: Path) -> dict[str, Any]:
     """Run `builders/lastpass.py` as root on the mounted disk; answers what it did. Raises `BuildFailed`."""
     with root_of(disk, "raw", work, writable=True) as root:
-        job = Job(str(root), str(scan), str(plan_file), str(base.log), added_packages(plan, base), base.begun, source_date(), str(work / origins.FILE))
+        job = Job(str(root), str(scan), str(plan_file), str(base.log), added_packages(plan, base), base.begun, source_date(), str(plan_file.parent / origins.FILE))
         job_file = work / "last-pass.json"
         job_file.write_text(json.dumps(asdict(job)))
         try:
