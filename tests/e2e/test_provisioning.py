@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import paramiko
 import pytest
 from support.bench import EXAMPLE, Bench
-from support.hammr import Hammr, install
-from support.service import SCANS
-
-from scanner.report import Report
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
 BOOT = 420
@@ -89,26 +84,3 @@ def test_its_console_tells_of_the_boot(deployment: dict[str, Any], shell: parami
 def test_a_person_logs_in_by_the_command(deployment: dict[str, Any], shell: paramiko.SSHClient, bench: Bench, key: Any) -> None:
     key.write_private_key_file(str(key.folder / "id"))
     assert bench.cli("deploy", "ssh", deployment["applicationId"], "-i", str(key.folder / "id"), "hostname").strip() == "copy-1"
-
-
-PASSWORDS = "echo root:forgelet | chpasswd && printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/00-first.conf && systemctl reload ssh"
-
-
-@pytest.mark.hammr
-def test_hammr_scans_a_machine_behind_a_user_mode_network(bench: Bench, shell: paramiko.SSHClient, deployment: dict[str, Any], tmp_path: Path) -> None:
-    """hammr comes in by the forwarded port; its agent is told a loopback address, and finds the service at the machine's gateway."""
-    said(shell, PASSWORDS)
-    url = f"{bench.service.origin}/api"
-    hammr = Hammr(install(), tmp_path / "home", url, ["-a", url, "-u", "root", "-p", "forgelet"])
-    where = ["--ip", "127.0.0.1", "--scan-port", str(deployment["ports"]["22"]), "--scan-login", "root", "--scan-password", "forgelet"]
-    told = hammr("scan", "run", *where, "--name", "behind", "--exclude", "/usr", "/boot", "/var", timeout=400).text
-    assert "SUCCESS!" in told and "Scan successful" in told
-    groups = bench.service.http.get(SCANS, params={"includeScans": "true"}).json()["scannedInstances"]["scannedInstance"]
-    [one] = [scan for group in groups if group["name"] == "behind" for scan in group["scans"]["scan"]]
-    assert one["status"]["complete"]
-    report = Report(bench.data / "scans" / str(one["dbId"]))
-    table = {entry.path: entry for entry in report.files()}
-    digests = dict(reversed(line.split(maxsplit=1)) for line in said(shell, "sha256sum /etc/hostname /etc/passwd /root/.ssh/authorized_keys").splitlines())
-    assert report.head.system.hostname == "copy-1" and {path: table[path].sha256 for path in digests} == digests
-    assert said(shell, "ls -d /tmp/*uforge* || echo none").endswith("none"), "the agent stays nowhere"
-    bench.cli("scan", "delete", "--id", str(one["dbId"]))
