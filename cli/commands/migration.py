@@ -119,7 +119,7 @@ def resume(
     context: typer.Context,
     id: Id = None,
     numbered: Numbered = None,
-    file: Annotated[Path | None, typer.Option(help="The migration file again: for the access to an SSH host, when the scan has to be repeated.")] = None,
+    file: Annotated[Path | None, typer.Option(help="The migration file again: for the access to an SSH host, when its scan or proof is still to come.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Go on with a migration from the stage at which it stopped."""

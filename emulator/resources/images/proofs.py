@@ -34,7 +34,7 @@ def begin(here: Service, user: User, found: Found, probes: Sequence[str] = (), s
         raise Conflict(f"image {image.id} cannot be verified: it is {job.state}", hint=f"forgelet job show {job.id}")
     source = source or (scan.target if probes else "")
     _check(here, user, probes, source, access)
-    arguments = {"image": image.id, "scan": scan.id, "probes": list(probes), "source": source, "strict": strict}
+    arguments = {"image": image.id, "scan": scan.id, "probes": list(probes), "source": source, "strict": strict, "entrusted": access is not None}
     with here.database.write() as session:
         made = ledger.create(session, user.id, "verify", image_uri(user, scan, image), arguments)
         if access is not None and made.id is not None:

@@ -22,6 +22,7 @@ from scanner.host import clock
 
 if TYPE_CHECKING:
     from emulator.service import Service
+    from scanner.targets.access import Access
 
 log = logging.getLogger("forgelet.migrations")
 ADDED = 700
@@ -40,6 +41,8 @@ class Conductor:
     def __init__(self, here: Service) -> None:
         self._here = here
         self._stopped: set[str] = set()
+        self._access: dict[str, Access] = {}
+        """By a migration's token, what opens its SSH host: its proof asks there again. In memory only, until it ends."""
 
     def begin(self) -> None:
         """Go on with those that a service before this one left running. Their jobs are settled first."""
@@ -48,9 +51,11 @@ class Conductor:
         for migration in left:
             self.drive(migration)
 
-    def drive(self, migration: Migration) -> None:
-        """Take it through the rest of its stages, in a thread of its own."""
+    def drive(self, migration: Migration, access: Access | None = None) -> None:
+        """Take it through the rest of its stages, in a thread of its own. `access` opens its SSH host."""
         self._stopped.discard(migration.token)
+        if access is not None:
+            self._access[migration.token] = access
         threading.Thread(target=self._run, args=(migration.id, migration.token), name=f"migration-{migration.id}", daemon=True).start()
 
     def stop(self, migration: Migration) -> None:
@@ -133,7 +138,12 @@ class Conductor:
             if made is not None:
                 row.made = {**row.made, made[0]: made[1]}
 
+    def access(self, migration: Migration) -> Access | None:
+        """What opens its SSH host, if that was said to this service."""
+        return self._access.get(migration.token)
+
     def _end(self, number: int | None, token: str, state: str, error: str = "", hint: str = "", exit_code: int = 0) -> None:
+        self._access.pop(token, None)
         with self._here.database.write() as session:
             row = session.get(Migration, number)
             if row is None or row.token != token or row.state != "running":
@@ -216,7 +226,7 @@ def _verify(here: Service, user: User, migration: Migration) -> tuple[int, int]:
 
     with here.database.read() as session:
         image = images.find(session, user, migration.made["build"])
-    job = proofs.begin(here, user, image, migration.wanted["probes"])
+    job = proofs.begin(here, user, image, migration.wanted["probes"], access=here.conductor.access(migration))
     return job.id or 0, job.id or 0
 
 

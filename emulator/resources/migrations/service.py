@@ -91,7 +91,7 @@ def launch(here: Service, user: User, wanted: Wanted, access: Access | None = No
     with here.database.write() as session:
         migration = Migration(user_id=user.id, name=wanted.name, wanted=wanted.model_dump(), made=made, job_id=job_id, created=stamp.now())
         session.add(migration)
-    here.conductor.drive(migration)
+    here.conductor.drive(migration, access)
     return migration
 
 
@@ -129,7 +129,7 @@ def resume(here: Service, user: User, migration: Migration, access: Access | Non
     with here.database.write() as session:
         row = session.get_one(Migration, migration.id)
         row.state, row.job_id, row.made, row.error, row.hint, row.exit_code, row.ended = "running", job_id, made, "", "", None, None
-    here.conductor.drive(row)
+    here.conductor.drive(row, access)
     return row
 
 

@@ -145,7 +145,7 @@ def test_a_proof_is_asked_for_with_everything_that_its_job_needs_and_secrets_are
     body = {"probes": ["tcp://:22"], "source": "ssh:me@host:22", "strict": True, "access": {"password": "hush"}}
     job = drive.http.post(f"/api/{image['uri']}/verifications", json=body).json()
     assert drive.service.queue.wait(job["dbId"], 10)
-    assert drive.service.ledger.get(job["dbId"]).arguments == {"image": 1, "scan": 1, "probes": ["tcp://:22"], "source": "ssh:me@host:22", "strict": True}
+    assert drive.service.ledger.get(job["dbId"]).arguments == {"image": 1, "scan": 1, "probes": ["tcp://:22"], "source": "ssh:me@host:22", "strict": True, "entrusted": True}
 
 
 def test_a_probe_that_cannot_be_understood_starts_nothing(drive: Any) -> None:

@@ -10,7 +10,9 @@ import pytest
 from lxml import etree
 
 from builders.errors import CloudRefused
+from emulator.resources.images import proofs
 from emulator.resources.migrations.tables import Migration
+from scanner.targets.access import secret
 
 BASE = "/api/users/root/migrations"
 XML = {"Accept": "application/xml", "Content-Type": "application/xml"}
@@ -71,6 +73,22 @@ def test_a_proof_that_finds_differences_fails_the_migration_with_its_exit_code(d
     failed = ended(drive, launch(drive, verify=True))
     assert (failed["state"], failed["stage"], failed["exitCode"]) == ("failed", "verify", 4)
     assert "1 unexplained differences" in failed["status"]["errorMessage"]
+
+
+def test_what_opens_an_ssh_host_opens_it_for_the_proof_too_and_is_forgotten(drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, begin = [], proofs.begin
+
+    def heard(*about: Any, access: Any = None, **more: Any) -> Any:
+        given.append(access)
+        return begin(*about, access=access, **more)
+
+    monkeypatch.setattr(proofs, "begin", heard)
+    done = ended(drive, launch(drive, verify=True, access={"password": "sesame-9"}))
+    assert done["state"] == "done", done
+    assert [secret(one.password) for one in given] == ["sesame-9"]
+    assert drive.service.ledger.get(done["made"]["verify"]).arguments["entrusted"] is True
+    assert drive.service.conductor._access == {}
+    assert b"sesame-9" not in b"".join(file.read_bytes() for file in drive.service.folders.data.glob("forgelet.db*"))
 
 
 def test_it_is_stopped_in_the_stage_where_it_is(drive: Any, tasks: Any) -> None:
