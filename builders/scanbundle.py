@@ -81,7 +81,7 @@ def take(files: dict[str, Path], into: Path) -> list[str]:
 
 def _checked(report: type[Report], folder: Path, head: ScanReport) -> None:
     write_head(folder, head)
-    last: list[bytes] = []
+    last: bytes = b""
     # A head that was edited may lie about its table; what counts is in the lines.
     try:
         for entry in report(folder).files():

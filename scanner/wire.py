@@ -77,7 +77,7 @@ class Inventory:
         self._known = known
         self._counts: Counter[str] = Counter(files=0)
         self._digest = hashlib.sha256()
-        self._last: list[bytes] | None = None
+        self._last: bytes | None = None
         self._expected = 0
         self._started = False
         self._ended = False
@@ -113,7 +113,7 @@ class Inventory:
         plain = PLAIN_LINE.fullmatch(line)
         if plain and not self._ended:
             body, path, state = plain.groups()
-            self._add(path.split(b"/")[1:] if path != b"/" else [], state.decode("ascii"), b"{" + body + b"\n")
+            self._add(path[1:].replace(b"/", b"\0"), state.decode("ascii"), b"{" + body + b"\n")
             if self._known and plain.start(1) > len(FILE_LINE):
                 self._known.write(line)
             return
@@ -149,7 +149,7 @@ class Inventory:
         if self._known:
             self._known.write(line)
 
-    def _add(self, key: list[bytes], state: str, line: bytes, stable: bytes | None = None) -> None:
+    def _add(self, key: bytes, state: str, line: bytes, stable: bytes | None = None) -> None:
         """A line of the file table, checked; `stable` is what of it is in the digest, when not all of it."""
         if self._last is not None and key <= self._last:
             raise ValueError("paths are not in walk order")

@@ -1,5 +1,6 @@
 """dpkg's database, read from its files (dpkg(1), deb-md5sums(5)): what is installed, which paths it owns and what they should hold."""
 
+import re
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from scanner.agent import accounts, dpkgstates
@@ -14,9 +15,9 @@ INFO = b"/var/lib/dpkg/info"
 DIVERSIONS = b"/var/lib/dpkg/diversions"
 STATOVERRIDE = b"/var/lib/dpkg/statoverride"
 EXTENDED = b"/var/lib/apt/extended_states"
-UNKNOWN = Shipped("")
 GONE = frozenset({"not-installed", "config-files"})
 """States of packages whose files are no longer there."""
+SUM = re.compile(rb"^([0-9a-f]{32}) [ *]*/*(.+)$", re.MULTILINE)
 NOT_SHIPPED = frozenset({b"obsolete", b"remove-on-upgrade"})
 """Flags of conffiles that the installed version does not bring."""
 
@@ -80,15 +81,16 @@ class Dpkg(Database):
         state, reason = dpkgstates.owned(found, self, owner)
         expected = self._sum(found.path) if reason in ("md5-differs", "conffile-md5") else {}
         override = self._overrides.get(found.path)
-        differing = differences(found, override or self._known(found), self._names)
+        shipped = override or self._known(found)
+        differing = differences(found, shipped, self._names) if shipped else {}
         if differing and state == "managed":
             state, reason = "managed-changed", "statoverride-differs" if override else first(differing) + "-differs"
         return state, reason, {**expected, **differing}
 
-    def _known(self, found: Found) -> Shipped:
+    def _known(self, found: Found) -> Optional[Shipped]:
         """What the package ships there but for its contents. Of a folder of several packages none has the say: the first that came made it."""
         shipped = self._shipped.get(found.path)
-        return shipped if shipped and shipped.kind == found.kind and found.path not in self.shared else UNKNOWN
+        return shipped if shipped and shipped.kind == found.kind and found.path not in self.shared else None
 
     def _sum(self, path: bytes) -> Dict[str, str]:
         conffile = self.conffiles.get(path)
@@ -233,9 +235,4 @@ def _conffiles(fields: Dict[str, bytes], label: str) -> Iterator[Tuple[bytes, Co
 
 def _sums(raw: Optional[bytes]) -> Dict[bytes, str]:
     """`MD5  relative/path` lines -> absolute path -> MD5."""
-    sums: Dict[bytes, str] = {}
-    for line in (raw or b"").split(b"\n"):
-        md5, _, path = line.partition(b" ")
-        if len(md5) == 32 and path:
-            sums[b"/" + path.lstrip(b" *").lstrip(b"/")] = printable(md5)
-    return sums
+    return {b"/" + path: md5.decode("ascii") for md5, path in SUM.findall(raw or b"")}

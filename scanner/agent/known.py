@@ -29,32 +29,35 @@ MOST = 400_000
 CHUNK = 1 << 20
 OWN = ("unmanaged", "conffile-changed", "managed-changed")
 """States of files whose contents are this machine's alone: what everybody's packages ship is no secret."""
+EXPECTED = b',"expected":'
 DIGEST = b',"sha256":"'
 GZIP = b"\x1f\x8b"
 """What it begins with (RFC 1952); a line begins with a brace."""
-PACKAGE = b',"package":'
-STATE = re.compile(rb'"type":"file","state":"([a-z-]+)","reason":"([a-z0-9-]+)",')
-NOT_PLAIN = re.compile(rb',"(?:xattrs|flags|extents|secret)":')
-"""What most lines do not have behind the digest. No string holds these: quotes inside of one are escaped."""
+PACKAGE = b',"package":"'
+STATE = re.compile(rb'"state":"([a-z-]+)",')
+FIELD = b'":'
+"""What ends a field's name. No string holds it: quotes inside of one are escaped."""
 LINES = re.compile(rb'^\{"kind":"file","seen":"([0-9:-]+)(.*\})$', re.MULTILINE)
 """A stamp, and what stands behind it."""
 
 
 class Recalled(Content):
-    """A content that was not read now, told in `row` of an earlier scan; its first bytes are read if somebody asks."""
+    """A content that was not read now, told in `row` of an earlier scan, its state at `start`; its first bytes are read if somebody asks."""
 
-    __slots__ = ("_folder", "_name", "_row", "_secret")
+    __slots__ = ("_folder", "_name", "_row", "_secret", "_start", "_tail")
 
-    def __init__(self, found: Found, row: bytes, others: Dict[str, str], folder: int, name: bytes) -> None:
+    def __init__(self, found: Found, row: bytes, start: int, others: Dict[str, str], folder: int, name: bytes) -> None:
         """Raises ValueError for a row that is none."""
         assert found.stat is not None
-        at = row.index(DIGEST) + len(DIGEST)
+        at = row.index(DIGEST, start) + len(DIGEST)
         super().__init__((row[at : at + 64].decode("ascii"), others, b""), found.stat, False)
         self._row = row
+        self._start = start
+        self._tail = row[at + 65 : -1]
         self._folder = folder
         self._name = name
         self._secret: Optional[str] = ""
-        if NOT_PLAIN.search(row, at):
+        if self._tail.count(FIELD) > self._tail.startswith(PACKAGE):
             told = json.loads(row.decode("ascii"))
             found.xattrs, found.flags, self.extents = told.get("xattrs", {}), told.get("flags", ""), told.get("extents")
             self._secret = told.get("secret", "")
@@ -62,15 +65,15 @@ class Recalled(Content):
     def told(self, verdict: Verdict) -> Optional[bytes]:
         """The row of then, where that verdict was the same; else the secret has to be looked for anew."""
         state, reason, package, expected = verdict
-        then = STATE.search(self._row)
-        before = then.group(1).decode("ascii") if then else ""
-        if before not in OWN:
+        owner = b"" if package is None else (',"package":' + quoted(package)).encode("ascii")
+        same = self._tail.startswith(owner) and self._tail.startswith(PACKAGE) == bool(owner) and not expected and EXPECTED not in self._tail
+        if same and self._row.startswith(('"state":"%s","reason":"%s",' % (state, reason)).encode("ascii"), self._start):
+            return self._row
+        then = STATE.match(self._row, self._start)
+        if not then or then.group(1).decode("ascii") not in OWN:
             # Of what packages ship nobody looked for secrets.
             self._secret = None
-        owner = (',"package":' + quoted(package)).encode("ascii") if package is not None else PACKAGE
-        same = then is not None and (before, then.group(2).decode("ascii")) == (state, reason)
-        same = same and (owner in self._row) == (package is not None) and not expected and b',"expected":' not in self._row
-        return self._row if same else None
+        return None
 
     def secret(self, path: bytes) -> Optional[str]:
         if self._secret is None:
@@ -124,13 +127,13 @@ class Known:
         if line is None or languages.marked(found.path):
             return False
         others, _, row = line.partition(b'",')
+        row = b"{" + row
         try:
             taken = dict(one.split("=") for one in others.decode("ascii").split()) if others else {}
-            if not row.startswith(('"path":%s,"type":"file",' % quoted(text(found.path))).encode("ascii")):
+            head = ('{"path":%s,"type":"file",' % quoted(text(found.path))).encode("ascii")
+            if not row.startswith(head) or not all(one in taken for one in digests):
                 return False
-            if digests and not taken.keys() >= set(digests):
-                return False
-            found.content = Recalled(found, b"{" + row, taken, folder, name)
+            found.content = Recalled(found, row, len(head), taken, folder, name)
         except ValueError:
             return False
         found.seen = stamp + others

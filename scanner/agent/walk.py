@@ -91,25 +91,29 @@ class Walk:
             for item in self._paths():
                 queue.append(item)
                 if len(queue) > AHEAD:
-                    yield from self._finished(queue.popleft())
-            while queue:
-                yield from self._finished(queue.popleft())
+                    told = self._told(queue.popleft())
+                    if told is not None:
+                        yield told
+            for item in queue:
+                told = self._told(item)
+                if told is not None:
+                    yield told
 
-    def _finished(self, item: Union[Found, _Plain]) -> Iterator[Told]:
+    def _told(self, item: Union[Found, _Plain]) -> Optional[Told]:
+        """None for what has vanished."""
         if isinstance(item, Found):
-            yield rows.told(item, self._database)
-            return
+            return rows.told(item, self._database)
+        told: Optional[Told] = None
         answer = item.batch.answer(item.index)
         if answer is None:
             found = self._look(item.batch.folder, item.folder, item.name)
-            if found is not None:
-                yield rows.told(found, self._database)
+            told = rows.told(found, self._database) if found is not None else None
         else:
-            line, spots = answer
+            told, spots = answer
             for path, reason in spots:
                 self._blind(path, reason)
-            yield line
         item.batch.done()
+        return told
 
     def _paths(self) -> Iterator[Union[Found, _Plain]]:
         top = Found(b"/", os.fstat(self._root.fd))
@@ -238,7 +242,10 @@ def _plain_names(folder: int) -> Dict[bytes, bool]:
     """Every name in an open folder, and whether it seems to be a regular file."""
     try:
         with os.scandir(folder) as entries:
-            return {os.fsencode(entry.name): entry.is_file(follow_symlinks=False) for entry in entries}
+            kinds = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+        # Encoded all at once: no name has a NUL.
+        names = os.fsencode("\0".join(kinds)).split(b"\0")
+        return dict(zip(names, kinds.values())) if kinds else {}  # noqa: B905
     except TypeError:
         # Python 3.6 cannot list a descriptor so.
         return {os.fsencode(name): _is_file(folder, name) for name in os.listdir(folder)}
