@@ -7,7 +7,6 @@ does not run. Everything that it downloads is checked against the signed index b
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ from scanner.errors import CommandFailed
 from scanner.host.locks import held
 from scanner.host.mirrors import debian_mirrors
 from scanner.host.run import run
+from scanner.host.whole import write_whole
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PRIORITIES = ("required", "important", "standard")
@@ -110,9 +110,7 @@ class Archive:
             return {PackageId(*line.split(" ")) for line in said[1:]}
         found = {one for path in indexes for one in _stanza_ids(path)}
         # The indexes are large and hardly ever other ones: what they offer is written down.
-        partial = known.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text("\n".join([state, *(f"{one.name} {one.arch} {one.version}" for one in sorted(found))]), encoding="utf-8")
-        partial.rename(known)
+        write_whole(known, "\n".join([state, *(f"{one.name} {one.arch} {one.version}" for one in sorted(found))]))
         return found
 
     def standard(self, priority: str) -> list[str]:

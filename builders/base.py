@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from builders.tools import versions
 from scanner.host import clock
 from scanner.host.locks import held
 from scanner.host.run import run
+from scanner.host.whole import write_whole
 from scanner.overlay import unpack
 from scanner.progress import Progress
 from scanner.report import Report, State
@@ -140,9 +140,7 @@ def _digest(facts: object) -> str:
 def _write(path: Path, facts: dict[str, Any]) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(facts), encoding="utf-8")
-    partial.rename(path)
+    write_whole(path, json.dumps(facts))
 
 
 def _request(plan: BuildPlan, archive: Archive, scan: Path, work: Path, progress: Progress) -> BaseRequest:

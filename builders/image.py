@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scanner.host.whole import write_whole
+
 
 class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -65,9 +67,7 @@ class Image(_Data):
 
     def save(self, folder: Path) -> None:
         """Write `image.json` in one move: its presence says that the image is whole."""
-        partial = folder / "image.json.partial"
-        partial.write_text(self.model_dump_json(indent=1), encoding="utf-8")
-        partial.rename(folder / "image.json")
+        write_whole(folder / "image.json", self.model_dump_json(indent=1))
 
     def boot_line(self, folder: Path) -> str:
         """The plain qemu line that boots the image in `folder` without Forgelet; nothing is written to the image."""

@@ -26,6 +26,7 @@ import zstandard
 from pydantic import BaseModel, ConfigDict, Field
 
 from scanner.configuration import Configuration
+from scanner.host.whole import write_whole
 
 SCHEMA = 1
 
@@ -406,6 +407,4 @@ def file_table(folder: Path) -> Iterator[io.BufferedWriter]:
 
 def write_head(folder: Path, head: ScanReport) -> None:
     """Write `head.json` in one move."""
-    partial = folder / "head.json.partial"
-    partial.write_text(head.model_dump_json(indent=1), encoding="utf-8")
-    partial.rename(folder / "head.json")
+    write_whole(folder / "head.json", head.model_dump_json(indent=1))

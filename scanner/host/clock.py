@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scanner.host.whole import write_whole
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -68,9 +70,7 @@ def put(wanted: Setting | None) -> None:
     if wanted is None:
         path.unlink(missing_ok=True)
         return
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(wanted)), encoding="ascii")
-    partial.rename(path)
+    write_whole(path, json.dumps(asdict(wanted)))
 
 
 def now() -> datetime:
