@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.support import make_tree, ready, stopwatch, tell
+from bench.support import LOGIN, make_tree, served, stopwatch, tell
 
 SCANS = 1000
 GROUPS = (1, 100)
@@ -22,7 +20,6 @@ FILES = 100_000
 QUIET = 40
 """Listings while nothing else is done."""
 GOAL = 50
-LOGIN = (b"root", b"forgelet")
 PLACE = "/api/users/root/scannedinstances"
 
 
@@ -37,7 +34,7 @@ def fill(data: Path, groups: int) -> None:
 
     here = make_service(Settings(data=data))
     # The first user is seeded beside the start-up; whoever logs in waits for it.
-    owner = here.authenticator.user("Basic " + base64.b64encode(b":".join(LOGIN)).decode()).id
+    owner = here.authenticator.user("Basic " + base64.b64encode(":".join(LOGIN).encode()).decode()).id
     assert owner is not None
     with here.database.write() as session:
         for group in range(groups):
@@ -99,18 +96,8 @@ def measure(place: Path, tree: Path, groups: int) -> None:
     """One service on a data folder of its own."""
     data = place / f"data{groups}"
     fill(data, groups)
-    argv = [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--data", str(data)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) as service:
-        try:
-            assert service.stdout
-            origin = next(
-                word for word in service.stdout.readline().split() if word.startswith("http://")
-            ).removesuffix("/api")
-            with httpx.Client(base_url=origin, auth=LOGIN, timeout=30, trust_env=False) as http:
-                ready(http)
-                _tell_both(http, tree, groups)
-        finally:
-            service.terminate()
+    with served(data) as (http, _):
+        _tell_both(http, tree, groups)
 
 
 def _tell_both(http: httpx.Client, tree: Path, groups: int) -> None:

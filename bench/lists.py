@@ -1,110 +1,104 @@
-"""Listing 1,000 images and 1,000 publications over HTTP, as JSON and as XML."""
+"""1,000 scans, 1,000 images and 1,000 publications stored: what each list takes over HTTP, as XML and as JSON; and what polls cost."""
 
 from __future__ import annotations
 
 import base64
-import json
-import subprocess
-import sys
+import statistics
 import tempfile
+import time
 from pathlib import Path
 
 import httpx
 
-from bench.listing import GOAL, LOGIN, QUIET, SCANS, fill, report
-from bench.support import ready, stopwatch, tell
+from bench.support import LOGIN, served, stopwatch, tell
 
-PACKAGES = 230
-"""As many as the image of a small server has."""
-LISTS = {"images": "/api/users/root/images", "publications": "/api/users/root/pimages"}
-FORMATS = ("application/json", "application/xml")
+EACH = 1000
+ROUNDS = 15
+GOAL = 50
+"""ms"""
+POLLS, SECONDS, SHARE = 10, 20, 2.0
+"""Polls a second, for so many seconds, and the percent of one core that they may cost."""
+PLACE = "/api/users/root"
+LISTS = ("scannedinstances?includeScans=true", "images", "pimages")
 
 
-def fill_images(data: Path) -> None:
-    """An image of each scan, finished, and its publication, as the service itself would write them."""
-    from sqlmodel import select
-
+def fill(data: Path) -> None:
+    """Rows and folders as the service itself would have them."""
+    from builders.image import Image as Made
+    from builders.image import ImageFile
+    from builders.spec import BuilderSpec
     from emulator.app import make_service
     from emulator.jobs import ledger
-    from emulator.jobs.kinds import State
-    from emulator.resources.images.tables import Image
+    from emulator.jobs.outcome import done
+    from emulator.resources.images import service as images
     from emulator.resources.publications.tables import Publication
-    from emulator.resources.scans.tables import Scan
+    from emulator.resources.scans import service as scans
     from emulator.settings import Settings
     from emulator.storage import stamp
 
     here = make_service(Settings(data=data))
-    owner = here.authenticator.user("Basic " + base64.b64encode(b":".join(LOGIN)).decode()).id
-    assert owner is not None
+    owner = here.authenticator.user("Basic " + base64.b64encode(":".join(LOGIN).encode()).decode())
+    assert owner.id is not None
+    made = Made(files=[ImageFile(format="qcow2", name="image.qcow2", size=10**9, sha256="0" * 64)], virtual_size=10**10, memory=1024, packages=300)
+    made.provenance["packages"] = {f"package-{number}": "1.0-1" for number in range(300)}
     with here.database.write() as session:
-        for scan in session.exec(select(Scan)).all():
-            jobs = [ledger.create(session, owner, kind, "", {"conditions": []}) for kind in ("build", "publish")]
-            for job in jobs:
-                job.state, job.percent, job.message, job.exit_code = State.DONE, 100, "Done", 0
-            built, sent = (job.id for job in jobs)
-            assert built is not None and sent is not None
-            image = Image(user_id=owner, scan_id=scan.id, name=scan.name, type="openstack", disk_size=2000, memory=1024, job_id=built, created=stamp.now())
-            session.add(image)
-            session.flush()
-            assert image.id is not None
-            here.folders.image(image.id).mkdir(parents=True)
-            (here.folders.image(image.id) / "image.json").write_text(json.dumps(_record()))
-            place = f"users/root/scannedinstances/{scan.instance_id}/scans/{scan.id}"
-            told = {"name": "local", "uri": "users/root/accounts/1", "dbId": 1, "xsiType": "CredAccountOpenStack"}
-            more = {"image_uri": f"{place}/images/{image.id}", "source_uri": place, "account": told, "size": 10**9, "sha512": "0" * 128}
-            session.add(Publication(user_id=owner, image_id=image.id, name=scan.name, format="OpenStack QCOW2", job_id=sent, created=stamp.now(), **more))
+        for number in range(EACH):
+            scan, job = scans.add(session, owner, f"group {number // 10}", "docker:web", False, [])
+            ledger.close(session, job, done("Successfully scanned"))
+            image, _, built = images.add(session, owner, scan, BuilderSpec("OpenStack QCOW2", 12288, 1024, ("qcow2",)), {"diskSize": 12288})
+            ledger.close(session, built, done("Done, created"))
+            folder = here.folders.image(image.id or 0)
+            folder.mkdir(parents=True)
+            made.save(folder)
+            sent = ledger.create(session, owner.id, "publish", "", {})
+            ledger.close(session, sent, done("Published"))
+            uri = images.image_uri(owner, scan, image)
+            account = {"xsiType": "CredAccountOpenStack", "dbId": 1, "name": "local", "uri": "users/root/accounts/1", "created": stamp.now(), "targetPlatform": {"name": "OpenStack", "type": "openstack"}}
+            asked = {"displayName": "web", "keystoneDomain": "default", "keystoneProject": "demo", "publicImage": False}
+            session.add(Publication(user_id=owner.id, image_id=image.id, name="web", format=image.type, image_uri=uri, source_uri=uri.partition("/images/")[0], account=account, asked=asked, cloud_id=f"id-{number}", size=10**9, job_id=sent.id or 0, created=stamp.now()))
     here.database.close()
-
-
-def _record() -> dict[str, object]:
-    file = {"name": "image.qcow2", "format": "qcow2", "size": 300 << 20, "sha256": "0" * 64}
-    return {
-        "files": [file],
-        "virtual_size": 2000 << 20,
-        "memory": 1024,
-        "packages": PACKAGES,
-        "additions": [{"item": f"package-{number}", "reason": "needed by an added package"} for number in range(PACKAGES // 2)],
-        "not_brought": {},
-        "nearest": {},
-        "base_from_cache": True,
-        "stages": {"plan": 0.2, "base": 85.4, "last-pass": 2.2},
-        "provenance": {"packages": [f"package-{number}=1.0-{number}" for number in range(PACKAGES)]},
-    }
-
-
-def measure(data: Path) -> None:
-    argv = [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--data", str(data)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) as service:
-        try:
-            assert service.stdout
-            origin = next(word for word in service.stdout.readline().split() if word.startswith("http://")).removesuffix("/api")
-            with httpx.Client(base_url=origin, auth=LOGIN, timeout=30, trust_env=False) as http:
-                ready(http)
-                for what, place in LISTS.items():
-                    for media in FORMATS:
-                        report(f"{what}, {media}", _listed(http, place, media))
-        finally:
-            service.terminate()
-
-
-def _listed(http: httpx.Client, place: str, media: str) -> list[float]:
-    """Milliseconds of each listing; the first, which reads every image's record, is not one of them."""
-    took = []
-    for _ in range(QUIET + 1):
-        with stopwatch() as listing:
-            answer = http.get(place, headers={"Accept": media}).raise_for_status()
-        took.append(listing() * 1000)
-    assert len(answer.content) > 100 * SCANS
-    return took[1:]
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="forgelet-bench-") as place:
         data = Path(place) / "data"
-        fill(data, 100)
-        fill_images(data)
-        tell(f"lists: {SCANS} images and {SCANS} publications stored (goal {GOAL} ms)")
-        measure(data)
+        fill(data)
+        with served(data) as (http, service):
+            tell(f"lists: {EACH} scans, {EACH} images and {EACH} publications stored")
+            for path in LISTS:
+                _listed(http, path)
+            _polled(str(http.base_url).rstrip("/"), service)
+
+
+def _listed(http: httpx.Client, path: str) -> None:
+    for kind in ("xml", "json"):
+        took = []
+        for _ in range(ROUNDS):
+            with stopwatch() as listing:
+                size = len(http.get(f"{PLACE}/{path}", headers={"Accept": f"application/{kind}"}).raise_for_status().content)
+            took.append(listing() * 1000)
+            time.sleep(0.05)
+        name = f"{path.partition('?')[0]} as {kind}"
+        tell(f"  {name:<28} first {took[0]:6.1f} ms   median {statistics.median(took):6.1f} ms   ({size / 1024:.0f} KiB, goal {GOAL})")
+
+
+def _polled(origin: str, pid: int) -> None:
+    """As the client polls a build: a new connection each time, XML."""
+    place = f"{origin}/api/users/root/scannedinstances/1/scans/1/images/1/status"
+    before, until = _seconds(pid), time.monotonic() + SECONDS
+    count = 0
+    while time.monotonic() < until:
+        httpx.get(place, auth=LOGIN, headers={"Accept": "application/xml"}, trust_env=False).raise_for_status()
+        count += 1
+        time.sleep(1 / POLLS)
+    share = 100 * (_seconds(pid) - before) / (SECONDS * count / (SECONDS * POLLS))
+    tell(f"  {POLLS} polls a second           {share:5.1f} % of a core (goal {SHARE})")
+
+
+def _seconds(pid: int) -> float:
+    """Processor time of a process so far (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
 
 
 if __name__ == "__main__":

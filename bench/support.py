@@ -20,6 +20,7 @@ from scanner.report import FileEntry, ScanReport, file_table, write_head
 
 SEED = 20260101
 LARGEST = 4 << 20
+LOGIN = ("root", "forgelet")
 
 
 def tell(line: str) -> None:
@@ -104,7 +105,22 @@ def root_only() -> None:
         tell("(not root: sudo is part of the scan's time)")
 
 
-def ready(http: httpx.Client) -> None:
+@contextmanager
+def served(data: Path) -> Iterator[tuple[httpx.Client, int]]:
+    """A service of its own on a data folder, ready: a client of it that is logged in, and the service's process."""
+    argv = [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--data", str(data)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) as service:
+        try:
+            assert service.stdout
+            origin = next(word for word in service.stdout.readline().split() if word.startswith("http://")).removesuffix("/api")
+            with httpx.Client(base_url=origin, auth=LOGIN, timeout=60, trust_env=False) as http:
+                _ready(http)
+                yield http, service.pid
+        finally:
+            service.terminate()
+
+
+def _ready(http: httpx.Client) -> None:
     """Return when the service answers, within 30 seconds."""
     deadline = time.monotonic() + 30
     while True:

@@ -16,7 +16,7 @@ from emulator.lab.drift.survey import AREAS
 from scanner.comparison import Comparison
 from scanner.progress import Silent
 from scanner.report import Report
-from scanner.scan import scan
+from scanner.scan import KNOWN, scan
 from scanner.targets.base import Target
 
 Fields = dict[tuple[str, str], set[str]]
@@ -86,16 +86,18 @@ class Subject:
     areas: Sequence[str] = AREAS
     busy: tuple[str, ...] = ()
 
-    def look(self) -> Look:
-        report = scan(self.target(), self.new_folder(), Silent(), excludes=self.system.pruned)
+    def look(self, known: Report | None = None) -> Look:
+        """With `known`, as the service scans for a second time: what stayed as it was is not read again."""
+        memory = known.folder / KNOWN if known else None
+        report = scan(self.target(), self.new_folder(), Silent(), excludes=self.system.pruned, known=memory)
         return Look(report, truth.snapshot(self.system), truth.rows(self.system))
 
     def drifts(self, seeds: Sequence[int], count: int) -> list[Drifted]:
-        """One drift upon the other: each seed finds what those before it left."""
+        """One drift upon the other: each seed finds what those before it left. After the odd ones the scan goes by what the one before it knew."""
         found, before = [], self.look()
         for seed in seeds:
             done = drift(self.system.shell, self.name, seed, count, self.areas)
-            after = self.look()
+            after = self.look(before.report if seed % 2 else None)
             found.append(Drifted(before, done, after, self.busy))
             before = after
         return found
