@@ -90,6 +90,31 @@ def test_a_template_that_nobody_edited_builds_the_image_of_its_scan(bench: Bench
     assert ours.keys() == theirs.keys()
 
 
+INSTALLATION = {
+    "rootUser": {"setPassword": True, "password": "first", "disablePasswordLogin": True, "sshKeys": [{"name": "one", "publicKey": "ssh-rsa AAAAB3NzaC1yc2E= one"}]},
+    "groups": [{"name": "crew", "groupId": 1818}, {"name": "gear", "systemGroup": True}],
+    "users": [
+        {"name": "carol", "userId": 1717, "fullName": "Carol Smith", "homeDir": "/home/carol", "shell": "/bin/sh", "password": "second", "primaryGroup": "crew", "secondaryGroups": "mail, daemon"},
+        {"name": "robot", "systemUser": True, "primaryGroup": "gear"},
+    ],
+    "timezone": "Asia/Tokyo",
+    "keyboard": "fr-latin9",
+    "kernelParams": ["quiet", "panic=10"],
+    "welcomeMessage": "Welcome aboard",
+    "internetSettings": "configure",
+    "nics": [
+        {"name": "ens4", "type": "ETHERNET", "order": 2, "autoConnect": False, "ipv4": "dhcp", "ipv6": "dhcp"},
+        {
+            "name": "ens3", "type": "ETHERNET", "order": 1, "autoConnect": True, "ipv4": "static", "ipv6": "disabled",
+            "ipAddresses": [{"version": 4, "address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}],
+        },
+    ],
+    "partitioning": {"disks": [{"name": "sda", "type": "msdos", "size": 4000, "partitions": [{"number": 1, "fstype": "ext4", "size": 3999, "mountPoint": "/", "grow": True}]}]},
+    "displayLicenses": False,
+    "firewall": False,
+    "seLinuxMode": "disabled",
+}  # fmt: skip
+"""Every key of `stack.installation`; the builder's disk wins over the one of the partitioning."""
 BUNDLE = """\
 name: my tools
 version: '1.0'
@@ -128,7 +153,8 @@ def test_what_was_edited_is_in_the_image_and_nothing_else_changed(
     (edit / "hello.sh").write_text("#!/bin/sh\necho hello > /root/hello\n")
     document = yaml.safe_load((edit / "template.yml").read_text())
     document["stack"]["version"] = "2.0"
-    document["stack"]["installation"] = {"users": [{"name": "carol", "userId": 1717}], "timezone": "Asia/Tokyo"}
+    document["stack"]["installation"] = INSTALLATION
+    document["stack"]["os"]["updateTo"] = datetime.now().astimezone().strftime("%Y-%m-%d")
     document["stack"]["config"] = [{"name": "hello", "source": "hello.sh", "order": 2}]
     # With --rbundles what the library has under that name and version counts, not this.
     document["stack"]["bundles"].append({"name": "my tools", "version": "1.0", "files": [{"name": "decoy", "source": "hello.sh"}]})
@@ -143,15 +169,37 @@ def test_what_was_edited_is_in_the_image_and_nothing_else_changed(
     assert theirs.keys() <= ours.keys()
     changed = {path.decode() for path, row in theirs.items() if ours[path][:5] + ours[path][7:8] != row[:5] + row[7:8]}
     accounts = {f"./etc/{name}{dash}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid") for dash in ("", "-")}
-    assert changed - accounts <= {"attributes", "./etc/localtime", "./etc/timezone"}
+    assert changed - accounts <= {"attributes", "./etc/localtime", "./etc/timezone", "./etc/default/keyboard", "./etc/motd", "./boot/grub/grub.cfg", "./root/.ssh", "./root/.ssh/authorized_keys"}
     with mounted(bench.data / "images" / str(newest) / "image.qcow2", tmp_path) as root:
         assert (root / "srv/edited").read_text() == "edited\n"
-        assert "carol:x:1717:" in (root / "etc/passwd").read_text()
-        assert str((root / "etc/localtime").readlink()) == "/usr/share/zoneinfo/Asia/Tokyo"
+        _look_at_installation(root)
         scripts = [path.read_text() for path in sorted((root / "usr/local/lib/forgelet/first-boot").iterdir())]
         assert scripts[0].endswith("'/opt/tools/setup.sh' --now\n")
         assert scripts[1:] == ["#!/bin/sh\n# early.sh\n", "#!/bin/sh\necho hello > /root/hello\n"]
         _look_at_bundle(root)
+
+
+def _look_at_installation(root: Path) -> None:
+    """Every key of `INSTALLATION`, by the machine's own files; passwords are tried as login(1) would."""
+    passwd, group, shadow = ({row[0]: row for row in (line.split(":") for line in (root / "etc" / name).read_text().splitlines())} for name in ("passwd", "group", "shadow"))
+    assert passwd["carol"][2:] == ["1717", "1818", "Carol Smith", "/home/carol", "/bin/sh"]
+    assert "carol" in group["mail"][3].split(",") and "carol" in group["daemon"][3].split(",")
+    assert int(passwd["robot"][2]) < 1000 and passwd["robot"][3] == group["gear"][2] and int(group["gear"][2]) < 1000 and group["crew"][2] == "1818"
+    for user, password in (("root", "first"), ("carol", "second")):
+        hashed = shadow[user][1]
+        said = _run(root, "perl", "-e", "print crypt($ARGV[0], $ARGV[1])", password, hashed)
+        assert said.decode() == hashed
+    assert (root / "home/carol").stat().st_uid == 1717
+    assert "ssh-rsa AAAAB3NzaC1yc2E= one" in (root / "root/.ssh/authorized_keys").read_text().splitlines()
+    assert (root / "etc/ssh/sshd_config.d/60-forgelet-root.conf").read_text() == "PermitRootLogin prohibit-password\n"
+    assert str((root / "etc/localtime").readlink()) == "/usr/share/zoneinfo/Asia/Tokyo"
+    assert 'XKBLAYOUT="fr"' in (root / "etc/default/keyboard").read_text().splitlines()
+    assert (root / "etc/motd").read_text() == "Welcome aboard\n"
+    kernels = [line for line in (root / "boot/grub/grub.cfg").read_text().splitlines() if line.strip().startswith("linux")]
+    assert kernels and all(line.endswith(" quiet panic=10") for line in kernels)
+    first, second = ((root / "etc/systemd/network" / name).read_text().splitlines() for name in ("10-forgelet-ens3.network", "11-forgelet-ens4.network"))
+    assert {"Name=ens3", "DHCP=no", "Address=10.0.2.15/24", "Gateway=10.0.2.2", "IPv6AcceptRA=no"} <= set(first)
+    assert {"Name=ens4", "DHCP=yes", "ActivationPolicy=manual"} <= set(second)
 
 
 def _look_at_bundle(root: Path) -> None:
