@@ -28,6 +28,10 @@ def verify(
     """Boot a copy of an image and compare it with its source. Exit code 4 when they differ."""
     service, quiet = client(context), output is not Shape.TABLE
     body: dict[str, Any] = {"probes": probe or [], "source": source, "strict": strict}
+    where = context.get_parameter_source("scan_password")
+    if where is not None and where.name == "ENVIRONMENT" and source and not source.startswith("ssh:"):
+        # What the environment holds is there for others, too: nobody asked for it here.
+        scan_password = None
     access = {key: value for key, value in (("password", scan_password), ("identity", identity_file), ("agent", ssh_agent)) if value}
     if access:
         from cli.commands.run import opened

@@ -32,7 +32,10 @@ def begin(here: Service, user: User, found: Found, probes: Sequence[str] = (), s
         raise Conflict(f"image {image.id} was made from a template: there is no live system to prove it against", hint="build and verify the scan")
     if job.state != State.DONE:
         raise Conflict(f"image {image.id} cannot be verified: it is {job.state}", hint=f"forgelet job show {job.id}")
-    source = source or (scan.target if probes else "")
+    if not source:
+        source = scan.target if probes else ""
+        # Whoever did not name the source need not know whether it takes a login.
+        access = access if source.startswith("ssh:") else None
     _check(here, user, probes, source, access)
     arguments = {"image": image.id, "scan": scan.id, "probes": list(probes), "source": source, "strict": strict, "entrusted": access is not None}
     with here.database.write() as session:

@@ -148,6 +148,14 @@ def test_a_proof_is_asked_for_with_everything_that_its_job_needs_and_secrets_are
     assert drive.service.ledger.get(job["dbId"]).arguments == {"image": 1, "scan": 1, "probes": ["tcp://:22"], "source": "ssh:me@host:22", "strict": True, "entrusted": True}
 
 
+def test_what_opens_a_source_is_kept_only_for_one_that_takes_a_login(drive: Any, tasks: Any) -> None:
+    image = drive.image()
+    for body in ({"probes": ["http://:80/"]}, {}):
+        job = drive.http.post(f"/api/{image['uri']}/verifications", json={**body, "access": {"password": "hush"}}).json()
+        assert drive.service.queue.wait(job["dbId"], 10)
+        assert drive.service.ledger.get(job["dbId"]).arguments["entrusted"] is False
+
+
 def test_a_probe_that_cannot_be_understood_starts_nothing(drive: Any) -> None:
     image = drive.image()
     told = drive.error(drive.http.post(f"/api/{image['uri']}/verifications", json={"probes": ["gopher://:70"]}), 400)
