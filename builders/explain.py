@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 ONLY_COPY, ONLY_SOURCE, CHANGED = "only in copy", "only in source", "changed"
+_RECORD = re.compile(r"/var/lib/dpkg/info/([^:/]+?)(?::[^./]+)?\.[^./]+")
 _MERGED = ("/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/")
 
 
@@ -76,6 +77,12 @@ def _kept() -> re.Pattern[str]:
 def canonical(path: str) -> str:
     """`path` as it is on a system with a merged /usr."""
     return "/usr" + path if path.startswith(_MERGED) else path
+
+
+def recorded(path: str) -> str | None:
+    """Of which package `path` is dpkg's own record (its list, its digests, its scripts); None for anything else."""
+    match = _RECORD.fullmatch(path)
+    return match[1] if match else None
 
 
 def listed_by(root: Path, packages: Iterable[str]) -> set[str]:

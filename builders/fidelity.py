@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from builders.copydisk import SECRETS, Disk
-from builders.explain import CHANGED, ONLY_COPY, ONLY_SOURCE, Explainer, rules
+from builders.explain import CHANGED, ONLY_COPY, ONLY_SOURCE, Explainer, recorded, rules
 from builders.image import Difference, Excuse, Scope
 from scanner.agent.tree import printable
 from scanner.compare import (
@@ -27,7 +27,6 @@ from scanner.report import FileEntry, Package, Report, Service, State, User
 _NEAREST = frozenset({"size", "sha256", "mtime", "target", "hardlink", "extents", "type"})
 """What another version of a package may change of its files."""
 _GROWN = frozenset({"size", "sha256", "mtime"})
-_RECORD = re.compile(r"/var/lib/dpkg/info/([^:/]+?)(?::[^./]+)?\.[^./]+")
 _HOST_KEY = re.compile(r"/etc/ssh/ssh_host_[a-z0-9]+_key(\.pub)?")
 _NOT_BROUGHT = frozenset({State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED, State.MANAGED})
 _SYSTEM = ("distribution", "version", "codename", "arch", "package_arch", "hostname", "timezone", "locale", "keyboard")
@@ -224,12 +223,12 @@ def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Expla
 
 def _may_differ(one: FileDifference, kind: str, source: Report, copy: Copy) -> bool:
     """Of what dpkg keeps of one package (its scripts, its digests, its list): only the time, where both have it at the same version."""
-    match = _RECORD.fullmatch(one.path)
-    if match is None or match[1] in copy.nearest or (kind == CHANGED and one.fields == ("mtime",)):
+    owner = recorded(one.path)
+    if owner is None or owner in copy.nearest or (kind == CHANGED and one.fields == ("mtime",)):
         return True
     if kind == ONLY_COPY:
-        return match[1] in copy.added or not source.head.overlay
-    return not any(package.name == match[1] and package.status == "installed" for package in source.head.packages)
+        return owner in copy.added or not source.head.overlay
+    return not any(package.name == owner and package.status == "installed" for package in source.head.packages)
 
 
 def _translated(one: FileDifference, copy: Copy) -> bool:

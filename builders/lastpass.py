@@ -28,7 +28,7 @@ from builders import holes, origins
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
 from builders.bootable import Tree, digests, make_bootable
 from builders.diversions import divert
-from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by
+from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by, recorded
 from builders.inodeflags import wanted
 from builders.plan import BuildPlan
 from builders.translate import FSTAB, translate
@@ -166,6 +166,8 @@ class _Walk:
         self.accounts = accounts
         self.outcome = outcome
         self.nearest = nearest
+        self.theirs = {package.name for package in report.head.packages} - {name.partition(":")[0] for name in added} - nearest if report.head.overlay else set()
+        """Packages of which everything, dpkg's records too, is to be as it is on the source."""
         self.explainer = Explainer(listed_by(root, added), self._link, listed_by(root, nearest))
         self.doomed: list[str] = []
         self.kept: dict[str, str] = {}
@@ -202,7 +204,7 @@ class _Walk:
 
     def _only_here(self, path: str) -> None:
         rule = self.explainer.explain(path, ONLY_COPY)
-        if rule is None:
+        if rule is None or recorded(path) in self.theirs:
             self.doomed.append(path)
         else:
             self.kept[path] = rule

@@ -69,7 +69,7 @@ def live(case: Case) -> Iterator[list[str]]:
 
 @contextmanager
 def machine(case: Case) -> Iterator[str]:
-    """The machine that starts from the newest image of the case `of`, changed at random."""
+    """The machine that starts from the newest image of the case `of`, changed at random where the case says so."""
     made = [one for one in asked("image", "list")["images"]["image"] if one["name"] == case.of]
     if not made:
         raise CaseFailed(f"there is no image of {case.of}: run that case first")
@@ -79,7 +79,8 @@ def machine(case: Case) -> Iterator[str]:
         with booted(disk, image["files"][0]["format"], 1024, Path(work), hostname="vm12") as guest:
             guest.wait_for_agent()
             guest.execute("/bin/systemctl", "is-system-running", "--wait", timeout=300)
-            drift(shell_in(guest), guest.name, case.drift["seed"], case.drift["count"], BUSY)
+            if case.drift:
+                drift(shell_in(guest), guest.name, case.drift["seed"], case.drift["count"], BUSY)
             guest.execute("/bin/sync")
             yield guest.name
 

@@ -13,7 +13,7 @@ from emulator.lab.drift.survey import Path, Survey
 
 T = TypeVar("T")
 LARGEST = 1 << 20
-_FRAGILE = ("/etc/alternatives/", "/etc/systemd/", "/etc/init.d/", "/etc/rc", "/etc/ld.so", "/etc/pam.d/", "/etc/security/")
+_FRAGILE = ("/etc/alternatives/", "/etc/systemd/", "/etc/init.d/", "/etc/rc", "/etc/ld.so", "/etc/pam.d/", "/etc/security/", "/etc/ssh/")
 _TABLES = frozenset({"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/nsswitch.conf", "/etc/dnf/plugins/versionlock.list"})
 
 

@@ -231,6 +231,13 @@ def test_without_its_name_among_the_added_a_package_is_litter(source: Machine, b
     assert not base.at("/usr/bin/cloud").exists()
 
 
+def test_of_the_sources_packages_dpkg_keeps_what_it_kept_there_and_of_added_ones_everything(source: Machine, base: Machine, run_pass: Callable[..., Outcome]) -> None:
+    (source.at("/var/lib/dpkg/info/nginx.md5sums")).unlink()
+    run_pass(overlay_scan(source), base, "cloud")
+    assert not base.at("/var/lib/dpkg/info/nginx.md5sums").exists()
+    assert {path.name for path in base.at("/var/lib/dpkg/info").iterdir()} >= {"nginx.list", "cloud.list", "cloud.md5sums"}
+
+
 def test_deletions_are_applied(source: Machine, base: Machine, run_pass: Callable[..., Outcome]) -> None:
     assert base.at("/usr/share/doc/nginx/a").exists()
     run_pass(overlay_scan(source), base, "cloud")
