@@ -27,6 +27,7 @@ from scanner.report import FileEntry, Package, Report, Service, State, User
 _NEAREST = frozenset({"size", "sha256", "mtime", "target", "hardlink", "extents", "type"})
 """What another version of a package may change of its files."""
 _GROWN = frozenset({"size", "sha256", "mtime"})
+LOST = "gone since the build wrote it"
 _HOST_KEY = re.compile(r"/etc/ssh/ssh_host_[a-z0-9]+_key(\.pub)?")
 _NOT_BROUGHT = frozenset({State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED, State.MANAGED})
 _SYSTEM = ("distribution", "version", "codename", "arch", "package_arch", "hostname", "timezone", "locale", "keyboard")
@@ -46,7 +47,7 @@ class Comparison:
         """`total`: rows on the source."""
         found = list(found)
         explained = sum(1 for one in found if one.rule)
-        touching = sum(1 for one in found if one.what != ONLY_COPY)
+        touching = sum(1 for one in found if one.what not in (ONLY_COPY, LOST))
         self.scopes[scope] = Scope(equal=total - touching, explained=explained, unexplained=len(found) - explained)
         self.differences += found
 
@@ -179,7 +180,15 @@ def _files(source: Report, copy: Copy, explainer: Explainer) -> list[Difference]
         if rule is None and _HOST_KEY.fullmatch(one.path) and kind_of(one) == ONLY_COPY and not _has_host_keys(source):
             rule = "host-keys"
         found.append((one, rule))
-    return [_file(one, rule) for one, rule in _folders(found)]
+    return [*(_file(one, rule) for one, rule in _folders(found)), *_lost(copy, {one.path for one, _ in found})]
+
+
+def _lost(copy: Copy, different: set[str]) -> Iterator[Difference]:
+    """What the build wrote, and neither side has: no comparison of the two shows that."""
+    suspected = copy.written.keys() - different
+    there = {entry.path for entry in copy.report.files() if entry.path in suspected and _there(entry)} if suspected else set()
+    for path in sorted(suspected - there):
+        yield Difference(scope="files", item=_printable(path), what=LOST, source="not there", copy="not there")
 
 
 def _has_host_keys(source: Report) -> bool:

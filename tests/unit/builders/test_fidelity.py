@@ -16,7 +16,7 @@ from builders.bootable import CLOUD_FILE
 from builders.capture import pick
 from builders.copydisk import Mounted
 from builders.explain import rules
-from builders.fidelity import Comparison, Copy, compare
+from builders.fidelity import LOST, Comparison, Copy, compare
 from scanner.progress import Silent
 from scanner.report import FileEntry, Package, Report, Service, State
 from scanner.scan import scan
@@ -399,6 +399,14 @@ def test_what_the_build_wrote_is_excused_only_as_it_wrote_it(write_report: Write
     there = entry(CLOUD_FILE, state="unmanaged", sha256=sha256, type="file" if sha256 else "symlink", target=None if sha256 else "x")
     found = judged(write_report([]), Copy(write_report([there]), Mounted(tmp_path), set(), written={CLOUD_FILE: TABLE}))
     assert [one.rule for one in found.differences if one.item == CLOUD_FILE] == [rule]
+
+
+def test_what_the_build_wrote_and_is_gone_is_a_difference_though_the_source_never_had_it(write_report: WriteReport, tmp_path: Path) -> None:
+    ours = entry("/srv/kept", state="unmanaged", sha256="0" * 64)
+    copy = Copy(write_report([ours]), Mounted(tmp_path), set(), written={CLOUD_FILE: TABLE, "/srv/kept": "0" * 64})
+    found = judged(write_report([ours]), copy)
+    assert [(one.item, one.what, one.rule) for one in found.differences] == [(CLOUD_FILE, LOST, None)]
+    assert found.scopes["files"].equal == judged(write_report([ours]), Copy(write_report([ours]), Mounted(tmp_path), set())).scopes["files"].equal
 
 
 @pytest.mark.parametrize(
