@@ -64,6 +64,42 @@ builders:
     assert PASSWORD.encode() not in everything
 
 
+def test_clouds_of_a_clouds_yaml_log_in_by_password_and_by_application_credential(service: Service, openstack: Openstack, tmp_path: Path) -> None:
+    token = openstack.token()
+    headers = {"X-Auth-Token": token}
+    me = httpx.get(f"{openstack.keystone}/auth/tokens", headers={**headers, "X-Subject-Token": token}, trust_env=False).json()["token"]["user"]["id"]
+    body = {"application_credential": {"name": "of-a-file"}}
+    made = httpx.post(f"{openstack.keystone}/users/{me}/application_credentials", json=body, headers=headers, trust_env=False).json()["application_credential"]
+    names = {"username": "demo", "project_name": "demo", "user_domain_name": "Default", "project_domain_name": "Default"}
+    clouds = {
+        "by-password": {"auth": {"auth_url": openstack.keystone, **names}, "region_name": "RegionOne"},
+        "by-credential": {"auth_type": "v3applicationcredential", "auth": {"auth_url": openstack.keystone, "application_credential_id": made["id"]}},
+    }
+    secrets = {"by-password": {"auth": {"password": PASSWORD}}, "by-credential": {"auth": {"application_credential_secret": made["secret"]}}}
+    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": clouds}))
+    (tmp_path / "secure.yaml").write_text(json.dumps({"clouds": secrets}))
+
+    def forgelet(*words: str) -> str:
+        done = subprocess.run([*FORGELET, "--url", f"{service.origin}/api", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert PASSWORD not in done.stdout + done.stderr and made["secret"] not in done.stdout + done.stderr
+        return done.stdout
+
+    for cloud in clouds:
+        forgelet("account", "create", "--cloud", cloud, "--name", f"our {cloud}")
+        told = json.loads(forgelet("account", "check", f"our {cloud}", "-o", "json"))
+        assert (told["user"], told["project"], told["abilities"]["publish"]) == ("demo", "demo", True), told
+    image = planted_image(service, tmp_path / "tree", "qcow2")
+    (tmp_path / "b.yml").write_text(
+        "builders: [{type: openstack, hardwareSettings: {memory: 64}, installation: {diskSize: 64}, account: {cloud: by-credential}, imageName: by-cloud, publicImage: 'no'}]\n"
+    )
+    said = forgelet("image", "publish", "--id", str(image["dbId"]), "--file", "b.yml")
+    [there] = openstack.images()
+    assert (there["name"], there["status"]) == ("by-cloud", "active") and there["id"] in said
+    [sent] = json.loads(forgelet("image", "list", "-o", "json"))["publishImages"]["publishImage"]
+    forgelet("image", "delete", "--publish-id", str(sent["dbId"]))
+
+
 def openstack_says_the_same(openstack: Openstack, cloud_id: str, disk: Path, scratch: Path) -> None:
     """OpenStack's own client lists it, shows what a scheduler wants and saves what was built."""
     assert [(one["ID"], one["Name"], one["Status"]) for one in json.loads(openstack.cli("image", "list", "-f", "json"))] == [(cloud_id, "scan-test", "active")]
