@@ -223,6 +223,8 @@ def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Expla
         return "translated"
     if rule is None and _owner(one) in copy.nearest and _NEAREST.issuperset(one.fields if kind == CHANGED else ()):
         return "nearest-version"
+    if rule is None and kind == CHANGED and _root_grew(one, copy):
+        return "grown-root"
     if rule is None and kind == CHANGED and _log_grew(one, copy.disk):
         return "log-appended"
     if rule is None and not source.head.overlay and kind != ONLY_COPY and one.left is not None and one.left.state in _NOT_BROUGHT - {State.MANAGED}:
@@ -256,6 +258,13 @@ def _redacted(one: FileDifference, kind: str, source: Report) -> str | None:
     if kind == ONLY_COPY or (kind == CHANGED and not _GROWN.issuperset(one.fields)):
         return None
     return "redacted" if printable(os.fsencode(one.path)) in {secret.path for secret in source.head.redacted} else None
+
+
+def _root_grew(one: FileDifference, copy: Copy) -> bool:
+    """Source: cloud-init's cc_resizefs runs at every boot; libext2fs (ismounted.c) makes and removes `/.ismount-test-file`."""
+    if one.path != "/" or one.fields != ("mtime",) or one.left is None or one.right is None or one.right.mtime < one.left.mtime:
+        return False
+    return any(package.name == "cloud-init" for package in copy.report.head.packages)
 
 
 def _log_grew(one: FileDifference, disk: Disk) -> bool:

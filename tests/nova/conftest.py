@@ -36,6 +36,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="session")
+def live_system(bench: Bench) -> Iterator[str]:
+    """The name of a running container that looks lived in."""
+    name = "forgelet-nova-web"
+    bench.cli("lab", "up", "debian12-web", "--name", name)
+    yield name
+    bench.cli("lab", "down", name)
+
+
+@pytest.fixture(scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A public key."""
     made = paramiko.RSAKey.generate(2048)

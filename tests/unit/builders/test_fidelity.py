@@ -401,6 +401,25 @@ def test_what_the_build_wrote_is_excused_only_as_it_wrote_it(write_report: Write
     assert [one.rule for one in found.differences if one.item == CLOUD_FILE] == [rule]
 
 
+@pytest.mark.parametrize(
+    ("packages", "changes", "rule"),
+    [
+        (["cloud-init"], {"mtime": 9}, "grown-root"),
+        (["cloud-init"], {"mtime": 1}, None),
+        (["cloud-init"], {"mtime": 9, "mode": "0700"}, None),
+        ([], {"mtime": 9}, None),
+    ],
+    ids=["later", "earlier", "more-than-the-time", "nobody-grows-it"],
+)
+def test_the_time_of_the_root_is_explained_where_cloud_init_grew_it(
+    write_report: WriteReport, tmp_path: Path, packages: list[str], changes: dict[str, Any], rule: str | None
+) -> None:
+    root = entry("/", type="directory", mode="0755", mtime=5, state="unmanaged")
+    there = [Package(name=name, version="1", arch="amd64") for name in packages]
+    found = judged(write_report([root]), Copy(write_report([replace(root, **changes)], packages=there), Mounted(tmp_path), set()))
+    assert [one.rule for one in found.differences if one.item == "/"] == [rule]
+
+
 def test_what_the_build_wrote_and_is_gone_is_a_difference_though_the_source_never_had_it(write_report: WriteReport, tmp_path: Path) -> None:
     ours = entry("/srv/kept", state="unmanaged", sha256="0" * 64)
     copy = Copy(write_report([ours]), Mounted(tmp_path), set(), written={CLOUD_FILE: TABLE, "/srv/kept": "0" * 64})
