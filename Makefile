@@ -1,6 +1,6 @@
 # The menu. Each line that a person may choose has its words behind two hashes; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test nova check unit lint bench corpus fuzz docs container run engines stop doctor clean
+.PHONY: help demo test nova lessons check unit lint bench corpus fuzz docs container run engines stop doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test: ## install what is missing, run every test on the real engines
 
 nova: ## publish to a real Glance, start on a real Nova; not in `make test`
 	@scripts/test.sh tests/nova
+
+lessons: ## every lesson of the lab, played on the real engines; not in `make test`
+	@scripts/test.sh tests/lessons
 
 check: ## lint, types, import arrows, unit tests: no root, no engines
 	@scripts/check.sh

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from builders.machine import Machine, booted
+from builders.errors import BootFailed
+from builders.machine import AGENT_DEADLINE, Machine, booted
 from corpus.cases import Case, cases, record
 from emulator.lab.drift.generate import drift
 from scanner.host import clock
@@ -81,8 +83,27 @@ def machine(case: Case) -> Iterator[str]:
             guest.execute("/bin/systemctl", "is-system-running", "--wait", timeout=300)
             if case.drift:
                 drift(shell_in(guest), guest.name, case.drift["seed"], case.drift["count"], BUSY)
+                _restart(guest)
             guest.execute("/bin/sync")
             yield guest.name
+
+
+def _restart(guest: Machine) -> None:
+    """What was changed may keep a service from starting: on the source, too, which shows that only when it starts again."""
+    def started() -> str:
+        return guest.execute("/bin/cat", "/proc/sys/kernel/random/boot_id")[1]
+
+    before = started()
+    guest.execute("/bin/systemctl", "reboot", "--no-block")
+    deadline = time.monotonic() + AGENT_DEADLINE
+    while True:
+        with suppress(BootFailed):
+            if started() != before:
+                break
+        if time.monotonic() > deadline:
+            raise CaseFailed("the machine did not come up again after it was changed")
+        time.sleep(2)
+    guest.execute("/bin/systemctl", "is-system-running", "--wait", timeout=300)
 
 
 def shell_in(guest: Machine) -> Callable[[bytes], bytes]:
@@ -118,9 +139,7 @@ def proven(case: Case) -> dict[str, Any]:
         groups = asked("scan", "list")["scannedInstances"]["scannedInstance"]
         group = next(one for one in groups if one["name"] == case.name)
         scan = max(one["dbId"] for one in group["scans"]["scan"])
-        if case.route == "libvirt":
-            return {**_built(case, scan, []), "distribution": _system(scan)}
-        source = ["--source", f"docker:corpus-{case.name}"] if case.probes else []
+        source = ["--source", f"libvirt:{way[1]}"] if case.route == "libvirt" else ["--source", f"docker:{way[1]}"] if case.probes else []
         words = [word for probe in case.probes for word in ("--probe", probe)]
         return {**_built(case, scan, [*source, *words]), "distribution": _system(scan)}
 

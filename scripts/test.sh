@@ -32,11 +32,11 @@ pytest --junitxml "$CHAIN" --durations=25 tests/e2e > "$CHAIN_LOG" 2>&1 &
 chain=$!
 set +m
 trap 'kill -INT "$chain" 2> /dev/null || true' EXIT
-pytest --junitxml "$REPORT" --durations=25 -m 'not last' --ignore tests/unit --ignore tests/e2e --ignore tests/nova || status=$?
+pytest --junitxml "$REPORT" --durations=25 -m 'not last' --ignore tests/unit --ignore tests/e2e --ignore tests/nova --ignore tests/lessons || status=$?
 wait "$chain" || status=$?
 trap - EXIT
 cat "$CHAIN_LOG"
-pytest -q --junitxml "$LAST" -m last --ignore tests/nova tests || status=$?
+pytest -q --junitxml "$LAST" -m last --ignore tests/nova --ignore tests/lessons tests || status=$?
 [ "$status" -eq 0 ] || exit "$status"
 python "$ROOT/scripts/judge.py" "$UNIT" "$CHAIN" "$REPORT" "$LAST" "$FORGELET_TALLY"
 python "$ROOT/scripts/evidence.py" "$FORGELET_JOURNAL"
