@@ -16,14 +16,20 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 @contextmanager
 def mounted(device: Path, at: Path, options: Sequence[str] = (), *, type: str = "") -> Iterator[Path]:
-    """`device` mounted at the folder `at` (made if absent); unmounted when the block is left."""
+    """`device` mounted at the folder `at` (made if absent); unmounted when the block is left, with all that was written on the device."""
     at.mkdir(parents=True, exist_ok=True)
     flags = [*(["-t", type] if type else []), *(["-o", ",".join(options)] if options else [])]
     run(["mount", *flags, str(device), str(at)], root=True)
     try:
         yield at
     finally:
-        run(["umount", str(at)], root=True)
+        try:
+            if "ro" not in options:
+                # Unmounting writes nothing while a copy of the mount is left in another namespace: that of a container or a machine that
+                # began meanwhile, where mounts are private (mount_namespaces(7)). Making the file system read-only writes in any case.
+                run(["mount", "-o", "remount,ro", str(at)], root=True)
+        finally:
+            run(["umount", str(at)], root=True)
 
 
 @contextmanager

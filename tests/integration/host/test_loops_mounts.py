@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,21 @@ def test_a_mount_shows_the_contents_and_goes_with_the_block(disk: Path, tmp_path
             (root / "more").write_text("x")
     assert mounted_below(tmp_path) == []
     assert attached(disk) == []
+
+
+def test_what_was_written_is_on_the_disk_though_somebody_elses_namespace_holds_the_mount(disk: Path, tmp_path: Path) -> None:
+    """Where the root's mounts are private, a machine or a container that starts meanwhile keeps a copy of every mount, and umount(2) writes nothing."""
+    with loop(disk, MIB, 32 * MIB) as device, mounted(device, tmp_path / "at") as root:
+        holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo ready; exec sleep 60"], stdout=subprocess.PIPE)
+        assert holder.stdout and holder.stdout.readline()
+        (root / "late").write_bytes(b"written late " * 1000)
+    try:
+        assert said("debugfs", "-R", "cat /late", f"{disk}?offset={MIB}") == "written late " * 1000
+        assert "needs_recovery" not in said("dumpe2fs", "-h", f"{disk}?offset={MIB}")
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
 
 
 def test_mount_and_device_are_given_back_when_the_block_fails(disk: Path, tmp_path: Path) -> None:
