@@ -37,7 +37,8 @@ class Learner:
 
     def scan(self, container: str, *options: str) -> int:
         """The number of a new scan."""
-        self.cli("scan", "run", "--docker", container, "--name", f"{self.lesson} {container}", *options, code=(0, 2))
+        # Scans with and without an overlay are groups of their own.
+        self.cli("scan", "run", "--docker", container, "--name", " ".join([self.lesson, container, *options]), *options, code=(0, 2))
         groups = self._bench.json("scan", "list")["scannedInstances"]["scannedInstance"]
         return max(int(one["dbId"]) for group in groups for one in group["scans"]["scan"])
 

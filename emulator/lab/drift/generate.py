@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from emulator.lab.drift.kinds import KINDS
 from emulator.lab.drift.plan import Plan
@@ -11,8 +11,8 @@ from emulator.lab.drift.record import Drift, Mutation, Shell
 from emulator.lab.drift.survey import AREAS, survey
 
 
-def drift(shell: Shell, target: str, seed: int, count: int, areas: Sequence[str] = AREAS) -> Drift:
-    """Make `count` random mutations below `areas`, of as many kinds as the system offers; fewer when it offers no more.
+def drift(shell: Shell, target: str, seed: int, count: int, areas: Sequence[str] = AREAS, kinds: Collection[str] = KINDS) -> Drift:
+    """Make `count` random mutations below `areas`, of as many of the `kinds` as the system offers; fewer when it offers no more.
 
     Records (accounts, packages, services) are where the system has them. Raises `StepFailed`.
     """
@@ -20,9 +20,9 @@ def drift(shell: Shell, target: str, seed: int, count: int, areas: Sequence[str]
     made: list[Mutation] = []
     names: list[str] = []
     fruitless = 0
-    while len(made) < count and fruitless < 2 * len(KINDS):
+    while len(made) < count and fruitless < 2 * len(kinds):
         if not names:
-            names = sorted(KINDS)
+            names = sorted(kinds)
             plan.random.shuffle(names)
         kind = names.pop()
         mutation = KINDS[kind](plan, kind)

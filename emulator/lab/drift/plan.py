@@ -13,6 +13,8 @@ from emulator.lab.drift.survey import Path, Survey
 
 T = TypeVar("T")
 LARGEST = 1 << 20
+SEEDS = 10**6
+"""Numbers become those of users and groups, which end at 2^32."""
 _FRAGILE = ("/etc/alternatives/", "/etc/systemd/", "/etc/init.d/", "/etc/rc", "/etc/ld.so", "/etc/pam.d/", "/etc/security/", "/etc/ssh/")
 _TABLES = frozenset({"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/nsswitch.conf", "/etc/dnf/plugins/versionlock.list"})
 
@@ -32,7 +34,7 @@ class Plan:
     def number(self) -> int:
         """Another one at every call; with the seed in it, so that a second drift of a system has names of its own."""
         self._number += 1
-        return self.seed * 1000 + self._number
+        return self.seed % SEEDS * 1000 + self._number
 
     def one_of(self, offer: Iterable[T]) -> T | None:
         """A random one; None when there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cli.main import run
 from emulator import local
 from emulator.lab.drift.generate import drift
+from emulator.lab.drift.kinds import KINDS
 from emulator.lab.drift.record import Drift, Effect, Mutation
 
 
@@ -41,6 +43,18 @@ class System:
 def test_the_same_seed_does_the_same_and_another_does_not() -> None:
     made = [drift(System(), "x", seed, 12).told()["mutations"] for seed in (7, 7, 8)]
     assert made[0] == made[1] != made[2]
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1, 2**63])
+def test_whatever_the_seed_numbers_are_those_of_users(seed: int) -> None:
+    system = System()
+    drift(system, "x", seed, 12, kinds={"owner", "group", "add-user"} & set(KINDS))
+    numbers = [int(one) for one in re.findall(rb"chown -h :?(\d+) ", system.did)]
+    assert numbers and max(numbers) < 2**31
+
+
+def test_only_kinds_that_are_asked_for_are_done() -> None:
+    assert {one.kind for one in drift(System(), "x", 7, 4, kinds={"mode"}).mutations} == {"mode"}
 
 
 def test_no_path_is_touched_twice_and_account_tables_are_left_to_their_own_kinds() -> None:
