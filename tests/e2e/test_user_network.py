@@ -1,5 +1,4 @@
-"""A machine behind QEMU's user-mode network, reached by SSH through a forward: scanned by the real hammr, whose agent finds the service at the
-gateway, and migrated once more, which proves a second generation.
+"""The real hammr scans a machine behind QEMU's user-mode network: it comes in by a forward, and its agent finds the service at the gateway.
 
 Machines of Forgelet reach nothing outside (`restrict=on`), so this one is started here. It reaches this machine's loopback by its gateway, and
 nothing else: its link comes up only after every other route has been forbidden.
@@ -13,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.bench import EXAMPLE, Bench
+from support.bench import Bench
 from support.hammr import Hammr, install
 from support.service import SCANS
 
@@ -102,19 +101,3 @@ def test_hammr_scans_a_machine_behind_a_user_mode_network(bench: Bench, machine:
     assert (report.head.system.hostname, table["/usr"].reason) == ("behind", "user")
     assert told(machine, "ls -d /tmp/*uforge* 2> /dev/null || echo none") == "none", "the agent stays nowhere"
     bench.cli("scan", "delete", "--id", str(one["dbId"]))
-
-
-def test_the_copy_of_the_copy_is_the_copy(bench: Bench, machine: Machine) -> None:
-    """Scanned by SSH, rebuilt, booted and compared, its page asked of both: nothing is unexplained."""
-    login = ["--scan-password", "forgelet"]
-    where = ["--ip", "127.0.0.1", "--scan-port", str(machine.ports[22]), "--scan-login", "root", *login, "--accept-new-host-key"]
-    bench.cli("scan", "run", *where, "--name", "second", "--overlay", code=(0, 2))
-    groups = bench.service.http.get(SCANS, params={"includeScans": "true"}).json()["scannedInstances"]["scannedInstance"]
-    [scan] = [int(scan["dbId"]) for group in groups if group["name"] == "second" for scan in group["scans"]["scan"]]
-    made = bench.json("scan", "build", "--id", str(scan), "--file", str(EXAMPLE))["images"]["image"][0]
-    found = bench.json("image", "verify", "--id", str(made["dbId"]), "--probe", "http://:80/", *login, code=(0, 4))
-    assert [one for one in found["differences"] if one["rule"] is None] == []
-    assert [(one["probe"], one["equal"]) for one in found["probes"]] == [("http://:80/", True)]
-    assert (found["scopes"]["packages"]["explained"], found["scopes"]["users"]["explained"]) == (0, 0), "nothing had to be added any more"
-    bench.cli("image", "delete", "--id", str(made["dbId"]))
-    bench.cli("scan", "delete", "--id", str(scan))
