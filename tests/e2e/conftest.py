@@ -12,27 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from support.bench import EXAMPLE, Bench
+from support.bench import EXAMPLE, Bench, standing
 from support.openstack import PASSWORD, Openstack
 
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    made = Bench(tmp_path_factory.mktemp("forgelet"))
-    yield made
-    # Instances that a test which failed did not end.
-    made.service.http.post("/_forgelet/reset")
-    made.service.until(lambda: not made.service.http.get("/_forgelet/reset").json()["pending"])
-    made.service.close()
+    with standing(tmp_path_factory.mktemp("forgelet")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def live_system(bench: Bench) -> Iterator[str]:
-    """The name of a running container that looks lived in; taken down at the end when it was not up before."""
-    name = "forgelet-e2e-web"
-    bench.cli("lab", "up", "debian12-web", "--name", name)
-    yield name
-    bench.cli("lab", "down", name)
+    """The name of a running container that looks lived in."""
+    with bench.lived_in("forgelet-e2e-web") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bench import Bench
+from support.bench import Bench, standing
 
 DIFFERENT = 4
 BUILDER = "builders:\n- type: openstack\n  hardwareSettings: {memory: 1024}\n  installation: {diskSize: 3000}\n"
@@ -17,11 +17,8 @@ BUILDER = "builders:\n- type: openstack\n  hardwareSettings: {memory: 1024}\n  i
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    made = Bench(tmp_path_factory.mktemp("forgelet"))
-    yield made
-    made.service.http.post("/_forgelet/reset")
-    made.service.until(lambda: not made.service.http.get("/_forgelet/reset").json()["pending"])
-    made.service.close()
+    with standing(tmp_path_factory.mktemp("forgelet")) as made:
+        yield made
 
 
 class Learner:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from support.bench import Bench
+from support.bench import Bench, standing
 from support.nova import Compute, install, packages
 
 
@@ -28,20 +28,15 @@ def openstack() -> Iterator[Compute]:
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    made = Bench(tmp_path_factory.mktemp("forgelet"))
-    yield made
-    made.service.http.post("/_forgelet/reset")
-    made.service.until(lambda: not made.service.http.get("/_forgelet/reset").json()["pending"])
-    made.service.close()
+    with standing(tmp_path_factory.mktemp("forgelet")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def live_system(bench: Bench) -> Iterator[str]:
     """The name of a running container that looks lived in."""
-    name = "forgelet-nova-web"
-    bench.cli("lab", "up", "debian12-web", "--name", name)
-    yield name
-    bench.cli("lab", "down", name)
+    with bench.lived_in("forgelet-nova-web") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,16 @@ from typing import Any
 from support.service import FORGELET, Service
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "openstack-builder.yml"
+
+
+@contextmanager
+def standing(data: Path) -> Iterator[Bench]:
+    """A bench for a whole run; at the end instances that a test which failed did not end are ended."""
+    made = Bench(data)
+    yield made
+    made.service.http.post("/_forgelet/reset")
+    made.service.until(lambda: not made.service.http.get("/_forgelet/reset").json()["pending"])
+    made.service.close()
 
 
 @dataclass
@@ -53,6 +65,13 @@ class Bench:
         assert answer.status_code == 201, answer.text
         images: list[dict[str, Any]] = answer.json()["images"]["image"]
         return images[0]
+
+    @contextmanager
+    def lived_in(self, name: str) -> Iterator[str]:
+        """A running container that looks lived in, by that name; taken down at the end."""
+        self.cli("lab", "up", "debian12-web", "--name", name)
+        yield name
+        self.cli("lab", "down", name)
 
     def log(self, job: int) -> str:
         text: str = self.service.http.get(f"/_forgelet/jobs/{job}/log").text
