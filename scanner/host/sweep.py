@@ -17,6 +17,7 @@ from scanner.host import loops, mounts
 from scanner.host.run import available, run
 
 _GRACE = 5.0
+_TRIES = 3
 
 
 def give_back(folder: Path) -> list[str]:
@@ -58,8 +59,12 @@ def _leave_guests(folder: Path) -> list[str]:
         try:
             told = json.loads(mark.read_bytes())
             argv = ["virsh", "-q", "-c", "qemu:///system", "qemu-agent-command", "--timeout", "20", told["domain"], json.dumps(told["request"])]
-            if run(argv, root=True, check=False).returncode == 0:
-                left.append(f"ended the scan in {told['domain']}")
+            # What the dead task had asked may still be without its answer: the guest agent hears one request at a time.
+            for _ in range(_TRIES):
+                if run(argv, root=True, check=False).returncode == 0:
+                    left.append(f"ended the scan in {told['domain']}")
+                    break
+                time.sleep(1)
         except (CommandFailed, Unreachable, ValueError, KeyError):
             continue
     return left

@@ -18,6 +18,15 @@ XML = """<domain type='qemu'><name>{name}</name><uuid>b16a1d9d-d4af-4fbb-a5cb-a7
 RUNNING = 1
 
 
+def refused(message: str) -> Exception:
+    """libvirt's exception with this message."""
+    import libvirt
+
+    # Otherwise it takes the message of the last real failure in this thread.
+    libvirt.virResetLastError()
+    return libvirt.libvirtError(message)  # type: ignore[no-any-return]
+
+
 class FakeAgent:
     """Answers requests as qemu-ga does. `refuse` maps a command to the error that it ends with; `spoil` changes an answer's contents."""
 
@@ -30,13 +39,11 @@ class FakeAgent:
         self._held = ExitStack()
 
     def __call__(self, _domain: Any, request: str, _timeout: int) -> str:
-        import libvirt
-
         asked = json.loads(request)
         command: str = asked["execute"]
         self.asked.append(command)
         if command in self.refuse:
-            raise libvirt.libvirtError(self.refuse[command])
+            raise refused(self.refuse[command])
         answers: dict[str, Callable[..., Any]] = {
             "guest-ping": dict,
             "guest-file-open": self._open,
@@ -51,7 +58,7 @@ class FakeAgent:
         try:
             answer = answers[command](**arguments)
         except OSError as error:
-            raise libvirt.libvirtError(f"unable to execute QEMU agent command '{command}': {error}") from error
+            raise refused(f"unable to execute QEMU agent command '{command}': {error}") from error
         return json.dumps({"return": self.spoil.get(command, lambda told: told)(answer)})
 
     def close(self) -> None:
@@ -122,10 +129,8 @@ class FakeConnection:
         self.closed = False
 
     def lookupByName(self, name: str) -> FakeDomain:
-        import libvirt
-
         if name != self._domain.name():
-            raise libvirt.libvirtError("Domain not found")
+            raise refused("Domain not found")
         return self._domain
 
     lookupByUUIDString = lookupByName

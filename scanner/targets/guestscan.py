@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,11 +16,15 @@ from scanner.targets.guest import Growing, Guest
 
 PRUNED = "/tmp/"
 """Below it nothing is scanned anyway (`scanner/rules.toml`)."""
+PLACES = ("/tmp", "/var/tmp", "/root")
+"""Where its folder may be made in a guest: in the first that lets programs run."""
 FOLDER = """
-for place in /tmp /var/tmp /root; do
+name=$1 token=$2; shift 2
+for place do
     find "$place" -maxdepth 1 -type d -name '.uforge-scan.????????' -mmin +1440 -exec rm -rf {} + 2>/dev/null
-    folder=$(mktemp -d "$place/.uforge-scan.XXXXXXXX" 2>/dev/null) || continue
-    : > "$folder/$1" && chmod 700 "$folder/$1" && [ -x "$folder/$1" ] && : > "$folder/out" && echo "$folder" && exit 0
+    folder=$place/.uforge-scan.$token
+    mkdir -m 700 "$folder" 2>/dev/null || continue
+    : > "$folder/$name" && chmod 700 "$folder/$name" && [ -x "$folder/$name" ] && : > "$folder/out" && echo "$folder" && exit 0
     rm -rf "$folder"
 done
 exit 126
@@ -36,10 +41,16 @@ for try in 1 2 3 4 5; do rm -rf -- "$1" && exit 0; sleep 1; done
 make a file in the folder while that is removed, so it is tried again.
 """
 ABANDON = """
-for process in /proc/[0-9]*; do [ "$(readlink "$process/cwd")" = "$1" ] && kill -s KILL "${process#/proc/}"; done
-for try in 1 2 3 4 5; do rm -rf -- "$1" && exit 0; sleep 1; done
+token=$1; shift
+for process in /proc/[0-9]*; do
+    [ "${process#/proc/}" = $$ ] && continue
+    case "$(readlink "$process/cwd") $(tr '\\0' ' ' < "$process/cmdline")" in *"$token"*) kill -s KILL "${process#/proc/}" ;; esac
+done 2>/dev/null
+for place do
+    for try in 1 2 3 4 5; do rm -rf -- "$place/.uforge-scan.$token" && break; sleep 1; done
+done
 """
-"""Ends a scan whose reader died: known by its folder alone."""
+"""Ends a scan whose reader died, however far it came: all it started bears the token in its working directory or its arguments."""
 MARK = ".guest"
 """Ending of the file in a job's folder by which `host/sweep.py` knows a folder in a guest: the machine's name, and the request that removes it."""
 NOTHING: Mapping[str, Path] = {}
@@ -57,8 +68,10 @@ def answer(guest: Guest, words: Callable[[Sequence[str]], list[str]], brought: M
     `brought` lie in its folder under these names. Below `work` lies a mark meanwhile, for whoever must end this. Raises `StepFailed`,
     `HostileInput`.
     """
-    folder, pid = _folder(guest), 0
-    mark = _mark(guest, folder, work) if work else None
+    token, pid = secrets.token_hex(4), 0
+    # Before anything is made there, and still there when that fails: the request may go on in the guest when nobody waits for it.
+    mark = _mark(guest, token, work) if work else None
+    folder = _folder(guest, token)
     try:
         guest.write(f"{folder}/{NAME}", io.BytesIO(bundle()))
         for name, path in brought.items():
@@ -79,10 +92,10 @@ def answer(guest: Guest, words: Callable[[Sequence[str]], list[str]], brought: M
                 mark.unlink(missing_ok=True)
 
 
-def _mark(guest: Guest, folder: str, work: Path) -> Path:
-    request = {"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c", ABANDON, "sh", folder], "capture-output": False}}
+def _mark(guest: Guest, token: str, work: Path) -> Path:
+    request = {"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c", ABANDON, "sh", token, *PLACES], "capture-output": False}}
     work.mkdir(parents=True, exist_ok=True)
-    mark = work / f"{folder.rpartition('.')[2]}{MARK}"
+    mark = work / f"{token}{MARK}"
     mark.write_text(json.dumps({"domain": guest.where, "request": request}))
     return mark
 
@@ -104,8 +117,8 @@ def _read(guest: Guest, folder: str, raw: Growing) -> Iterator[BinaryIO]:
     _check(guest, folder, None)
 
 
-def _folder(guest: Guest) -> str:
-    status, said = guest.execute("/bin/sh", "-c", FOLDER, "sh", NAME)
+def _folder(guest: Guest, token: str) -> str:
+    status, said = guest.execute("/bin/sh", "-c", FOLDER, "sh", NAME, token, *PLACES)
     folder = said.strip()
     if status or not folder.startswith("/") or "\n" in folder:
         why, hint = WHY[NOEXEC]

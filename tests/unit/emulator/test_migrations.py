@@ -83,7 +83,7 @@ def test_what_opens_an_ssh_host_opens_it_for_the_proof_too_and_is_forgotten(driv
         return begin(*about, access=access, **more)
 
     monkeypatch.setattr(proofs, "begin", heard)
-    done = ended(drive, launch(drive, verify=True, access={"password": "sesame-9"}))
+    done = ended(drive, launch(drive, target="ssh:me@host:22", probes=["http://:80/"], verify=True, access={"password": "sesame-9"}))
     assert done["state"] == "done", done
     assert [secret(one.password) for one in given] == ["sesame-9"]
     assert drive.service.ledger.get(done["made"]["verify"]).arguments["entrusted"] is True

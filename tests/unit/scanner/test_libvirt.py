@@ -37,9 +37,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAgent]:
     monkeypatch.setattr(guest, "POLL", 0.01)
-    places = "/tmp /var/tmp /root"
-    assert places in guestscan.FOLDER
-    monkeypatch.setattr(guestscan, "FOLDER", guestscan.FOLDER.replace(places, f'"{home}"'))
+    monkeypatch.setattr(guestscan, "PLACES", (str(home),))
     made = FakeAgent()
     yield made
     made.close()
@@ -263,7 +261,9 @@ def test_a_machine_without_readable_disks_says_which_and_why(agent: FakeAgent) -
     assert caught.value.problems == ("disk vda is of type 'network', which is not on this machine",)
 
 
-def test_a_scan_whose_reader_died_is_ended_by_the_sweep_of_its_folder(agent: FakeAgent, tree: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def asked(agent: FakeAgent, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the sweep asked libvirt's command for; it reaches `agent` and is done when it answers."""
     asked: list[list[str]] = []
 
     def virsh(argv: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
@@ -274,6 +274,14 @@ def test_a_scan_whose_reader_died_is_ended_by_the_sweep_of_its_folder(agent: Fak
                 time.sleep(0.02)
         return subprocess.CompletedProcess(argv, 0, b"", b"")
 
+    monkeypatch.setattr(sweep, "run", virsh)
+    monkeypatch.setattr(sweep, "available", lambda tool: tool == "virsh")
+    return asked
+
+
+def test_a_scan_whose_reader_died_is_ended_by_the_sweep_of_its_folder(
+    agent: FakeAgent, asked: list[list[str]], tree: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = tmp_path / "job"
     monkeypatch.setattr(guestscan, "RUN", 'cd "$1" && : > out && exec sleep 60')
     found = FakeDomain("vm")
@@ -283,12 +291,32 @@ def test_a_scan_whose_reader_died_is_ended_by_the_sweep_of_its_folder(agent: Fak
     (folder,) = home.iterdir()
     living = lambda: [link for link in Path("/proc").glob("[0-9]*/cwd") if os.path.realpath(link) == str(folder)]  # noqa: E731
     until(living)
-    monkeypatch.setattr(sweep, "run", virsh)
-    monkeypatch.setattr(sweep, "available", lambda tool: tool == "virsh")
     assert "ended the scan in vm" in sweep.give_back(job)
     assert [argv[-2] for argv in asked] == ["vm"]
     assert list(home.iterdir()) == []
     until(lambda: not living())
+
+
+def test_so_is_one_whose_folder_was_still_being_made(
+    agent: FakeAgent, asked: list[list[str]], tree: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Nothing of ours runs any more."""
+
+    def dies(_seconds: float) -> None:
+        raise Killed
+
+    job = tmp_path / "job"
+    monkeypatch.setattr(guestscan, "FOLDER", f"sleep 2; {guestscan.FOLDER}")
+    monkeypatch.setattr(guest.clock, "sleep", dies)
+    found = FakeDomain("vm")
+    target = LibvirtTarget("vm", connect=lambda: FakeConnection(found), message=agent, root=str(tree), work=job / "target")
+    with pytest.raises(Killed):
+        target.inventory([]).__enter__()
+    assert "ended the scan in vm" in sweep.give_back(job)
+    assert len(asked) == 1
+    time.sleep(2.5)
+    assert list(home.iterdir()) == []
 
 
 def test_a_scan_that_ends_by_itself_leaves_no_mark(agent: FakeAgent, tree: Path, tmp_path: Path) -> None:
