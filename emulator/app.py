@@ -25,6 +25,7 @@ from emulator.storage.engine import Database
 from emulator.storage.schema import prepare
 from emulator.storage.vault import Vault
 from emulator.wire import faults
+from emulator.wire.lasting import Lasting
 from emulator.wire.negotiation import Tidy
 from scanner.host import chance, clock
 
@@ -78,6 +79,7 @@ def make_app(service: Service) -> FastAPI:
     app = FastAPI(title="Forgelet", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.service = service
     faults.install(app)
+    app.add_middleware(Lasting, version=service.database.version)
     app.add_middleware(Tidy)
     app.add_middleware(Interference, known=service.interferences, database=service.database, operations=operations)
     app.add_middleware(Guard, token=service.settings.token)

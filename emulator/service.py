@@ -13,7 +13,6 @@ from emulator.control.capabilities import Capabilities
 from emulator.control.interference import Interferences
 from emulator.control.journal.book import Book
 from emulator.control.journal.events import Journal
-from emulator.control.journal.recorder import ASKING
 from emulator.control.reaping import Reaping
 from emulator.control.seeds.seeding import Seeding
 from emulator.errors import Forbidden
@@ -29,6 +28,7 @@ from emulator.rooms import RealRooms, Rooms
 from emulator.settings import Settings
 from emulator.storage.engine import Database
 from emulator.storage.vault import Vault
+from emulator.wire.state import ASKING
 
 
 @dataclass
@@ -65,7 +65,8 @@ class Service:
         self.conductor = Conductor(self)
 
 
-def service(request: Request) -> Service:
+# Those that only look at what is there already run where they are called: a way to another thread and back costs more than they do.
+async def service(request: Request) -> Service:
     found = request.app.state.service
     assert isinstance(found, Service)
     return found
@@ -88,7 +89,7 @@ def user(request: Request, here: TheService) -> User:
 TheUser = Annotated[User, Depends(user)]
 
 
-def admin(asking: TheUser) -> User:
+async def admin(asking: TheUser) -> User:
     """Who is asking, when he is an administrator. Raises `Forbidden`."""
     if not asking.admin:
         raise Forbidden(f"only an administrator may do this, and '{asking.login}' is none", hint="log in as the service's first user")
@@ -98,7 +99,7 @@ def admin(asking: TheUser) -> User:
 TheAdmin = Annotated[User, Depends(admin)]
 
 
-def owner(uid: Annotated[str, Path()], asking: TheUser) -> User:
+async def owner(uid: Annotated[str, Path()], asking: TheUser) -> User:
     """The user in the path, who must be the one who asks: nobody sees another's resources, root included. Raises `Forbidden`."""
     if uid != asking.login:
         raise Forbidden(f"you are logged in as '{asking.login}': what belongs to '{uid}' is not yours", hint=f"use /users/{asking.login}")

@@ -6,6 +6,10 @@ from typing import Any
 
 from emulator.jobs.kinds import State
 from emulator.resources.jobs.tables import Job
+from emulator.storage.narrow import stored
+
+JOB_HEAD = stored(Job, "id", "state", "percent", "message", "error", "exit_code")
+"""What lists tell of a job changes with these."""
 
 
 def op_status(job: Job, *, mistakes: bool = False) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Engine, event
 from sqlmodel import Session, SQLModel, create_engine
 
@@ -32,7 +34,15 @@ def _on_begin(connection: Connection) -> None:
 
 def _parsed(text: str) -> Any:
     """JSON of a column; most of them hold nothing."""
-    return [] if text == "[]" else {} if text == "{}" else json.loads(text)
+    if text == "[]":
+        return []
+    if text == "{}":
+        return {}
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # Lone surrogates: names that are not UTF-8.
+        return json.loads(text)
 
 
 class Database:
@@ -44,6 +54,7 @@ class Database:
         event.listen(self.engine, "connect", _on_connect)
         event.listen(self.engine, "begin", _on_begin)
         self._writer = self.engine.execution_options(writes=True)
+        self._watcher: sqlite3.Connection | None = None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -58,6 +69,13 @@ class Database:
             yield session
             session.commit()
 
+    def version(self) -> int:
+        """Another number whenever something was kept, by whomever (PRAGMA data_version: of a connection that itself writes nothing). For one
+        thread, that of the event loop."""
+        if self._watcher is None:
+            self._watcher = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
+
     def flush(self) -> None:
         """What was kept so far outlives a power cut (a commit alone does not wait for the disk: WAL, synchronous=NORMAL)."""
         with suppress(FileNotFoundError):
@@ -69,6 +87,9 @@ class Database:
 
     def close(self) -> None:
         """Give back the connections."""
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
         self.engine.dispose()
 
 

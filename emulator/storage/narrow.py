@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import String, inspect, type_coerce
+from sqlalchemy import JSON, String, inspect, type_coerce
 from sqlalchemy.orm import Bundle
 
 from emulator.storage.row import Row
@@ -14,15 +14,17 @@ from emulator.storage.row import Row
 T = TypeVar("T", bound=Row)
 
 
-@cache
-def narrow(table: type[T], *without: str, text: str = "") -> type[T]:
-    """`table` as a part of a select, without the columns that nobody asks for and that are costly to read. Conditions name the table itself.
+def stored(table: type[Row], *names: str) -> list[Any]:
+    """Columns of `table`, all of them when none is named, as they are stored: JSON as its text. Enough to see whether a row is what it was."""
+    columns = inspect(table).local_table.columns
+    wanted = [columns[name] for name in names] or list(columns)
+    return [type_coerce(one, String) if isinstance(one.type, JSON) else one for one in wanted]
 
-    The column `text` is told as it is stored: the text of its JSON.
-    """
-    columns: list[Any] = [getattr(table, column.key) for column in inspect(table).column_attrs if column.key not in (*without, text)]
-    if text:
-        columns.append(type_coerce(getattr(table, text), String).label(text))
+
+@cache
+def narrow(table: type[T], *without: str) -> type[T]:
+    """`table` as a part of a select, without the columns that nobody asks for and that are costly to read. Conditions name the table itself."""
+    columns: list[Any] = [getattr(table, column.key) for column in inspect(table).column_attrs if column.key not in without]
     # A row has the attributes of an object of the table: for whoever only reads, it is one.
     return cast("type[T]", Bundle(table.__name__, *columns))
 

@@ -8,10 +8,10 @@ from typing import Any
 from anyio import to_thread
 from fastapi import Request
 
-from emulator.control.journal.recorder import SENT
 from emulator.control.journal.watched import Watched
 from emulator.errors import TooLarge
 from emulator.wire.reader import LARGEST, decode
+from emulator.wire.state import SENT
 
 
 def body(root: str) -> Callable[[Request], Awaitable[dict[str, Any]]]:

@@ -10,22 +10,12 @@ from typing import Any
 
 from emulator.wire.extras import EXTRAS, OURS
 from emulator.wire.schema import Complex, Element, schema
+from emulator.wire.shared import Shared
 from emulator.wire.values import written
 
 MEDIA = "application/xml"
 """Exactly so: with any parameter after it the real client does not parse the body (PROTOCOL 1.5)."""
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
-
-
-class Shared(dict[str, Any]):
-    """Data that is told many times, as one and the same object: it is written once. Never to be changed."""
-
-    __slots__ = ("written",)
-
-    def __init__(self, *data: Any) -> None:
-        super().__init__(*data)
-        self.written: dict[tuple[str, str], str] = {}
-        """As it stands in a document, by the element's name and type."""
 
 
 class Undeclared(TypeError):

@@ -136,10 +136,12 @@ class Book:
         """Write these now."""
         with self._lock:
             database = self._open()
+            rows = list(map(_row, entries))
             database.execute("BEGIN")
-            database.executemany("INSERT INTO entry (time, kind, user, method, path, operation, status, job, unread, told) VALUES (?,?,?,?,?,?,?,?,?,?)", map(_row, entries))
-            database.execute("DELETE FROM entry WHERE id <= (SELECT max(id) FROM entry) - ?", (self._kept,))
-            database.execute("COMMIT")
+            # Kept when it ends well, undone when it does not.
+            with database:
+                database.executemany("INSERT INTO entry (time, kind, user, method, path, operation, status, job, unread, told) VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+                database.execute("DELETE FROM entry WHERE id <= (SELECT max(id) FROM entry) - ?", (self._kept,))
 
     def close(self) -> None:
         """Write the rest and give the file back."""

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.control.journal.book import Book, Entry
 from emulator.wire.negotiation import header
+from emulator.wire.state import ASKING, SENT
 
 if TYPE_CHECKING:
     from emulator.control.operations import Operations
@@ -23,10 +24,6 @@ LARGEST = 1 << 16
 LEFT_OUT = re.compile(r"/+_forgelet/+(health|journal)\b")
 _TEXT = re.compile(r"application/(json|xml|x-yaml|yaml|x-www-form-urlencoded)|text/(?!event-stream)")
 _KEPT = (b"accept", b"content-type", b"user-agent", b"x-forgelet-token")
-SENT = "forgelet_sent"
-"""Where in the request's state its body is, watched."""
-ASKING = "forgelet_user"
-"""Where in the request's state the login of who asks is."""
 
 
 class Body:

@@ -17,7 +17,7 @@ from emulator.resources.quotas import service as quotas
 from emulator.resources.status import op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service, TheOwner, TheService
-from emulator.wire.answer import answer, collection, nothing, our_collection
+from emulator.wire.answer import answer, collection, lasting, nothing, our_collection
 from emulator.wire.body import body
 from emulator.wire.query import parse
 
@@ -76,8 +76,7 @@ def index(aid: int, here: TheService, owner: TheOwner, query: str | None = None)
     wanted = parse(query)
     with here.database.read() as session:
         templates.find(session, owner, aid)
-        members = images.images(session, owner, appliance_id=aid)
-    told = [images.tell_briefly(here.folders, owner, one) for one in members]
+        told = images.tell_all(session, here.folders, owner, appliance_id=aid)
     return collection("images", "image", [one for one in told if wanted.keeps(one)])
 
 
@@ -90,7 +89,7 @@ def show(here: TheService, owner: TheOwner, image: TheImage) -> Response:
 @router.get("/images/{iid}/status")
 def status(image: TheImage) -> Response:
     """How far the build of a template's image has come."""
-    return answer("status", op_status(image[2]))
+    return lasting("status", op_status(image[2]))
 
 
 @router.delete("/images/{iid}/status")

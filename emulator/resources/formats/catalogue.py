@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from emulator.wire.writer import Shared
+from emulator.wire.shared import Shared
 from scanner.errors import UserError
 
 

@@ -14,7 +14,7 @@ from emulator.resources.jobs.service import tell_job
 from emulator.resources.scans import service as scans
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
-from emulator.wire.answer import answer, collection, nothing, ours
+from emulator.wire.answer import answer, collection, lasting, nothing, ours
 from emulator.wire.body import body
 from scanner.targets.access import Access
 
@@ -56,8 +56,8 @@ def index(here: TheService, owner: TheOwner, siid: int | None = None, sid: int |
     with here.database.read() as session:
         if siid is not None and sid is not None:
             scans.find_scan(session, owner, siid, sid)
-        members = images.images(session, owner, sid)
-    return collection("images", "image", [images.tell_briefly(here.folders, owner, one) for one in members])
+        told = images.tell_all(session, here.folders, owner, sid)
+    return collection("images", "image", told)
 
 
 @router.post(SCAN)
@@ -85,7 +85,7 @@ def delete(here: TheService, image: TheImage) -> Response:
 @router.get(SCAN + "/{iid}/status")
 def status(image: TheImage) -> Response:
     """How far the build of an image has come."""
-    return answer("status", op_status(image[2]))
+    return lasting("status", op_status(image[2]))
 
 
 @router.delete(FLAT + "/{iid}/status")

@@ -6,11 +6,11 @@ import dataclasses
 import hmac
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import FileResponse
-from sqlmodel import Session, func, select
+from sqlmodel import Session, col, func, select
 
 from emulator.errors import Conflict
 from emulator.folders import Folders
@@ -22,14 +22,15 @@ from emulator.resources.images.asked import profile_of, spec_of
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
 from emulator.resources.quotas import service as quotas
+from emulator.resources.remembered import Remembered
 from emulator.resources.scans import service as scans
 from emulator.resources.scans.tables import Scan
-from emulator.resources.status import op_status
+from emulator.resources.status import JOB_HEAD, op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
-from emulator.storage.narrow import narrow
-from emulator.wire.writer import Shared
+from emulator.storage.narrow import narrow, stored
+from emulator.wire.shared import Shared
 from scanner.errors import NotFound, UserError
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ Source = Scan | Appliance
 """What an image was made from."""
 
 Found = tuple[Image, Source, Job]
-REMEMBERED = 5000
-"""Finished images that lists tell without reading their records again."""
 IMAGE, JOB = narrow(Image, "spec"), narrow(Job, "problems", "hint")
 SCAN, APPLIANCE = narrow(Scan, "exclude"), narrow(Appliance)
 """What lists tell."""
+HEAD = (*stored(Image), *JOB_HEAD, *stored(Scan, "instance_id"), *stored(Appliance, "version"))
+"""What lists tell of an image changes with these, and with the record of its build."""
 
 
 def source_uri(user: User, source: Source) -> str:
@@ -66,16 +67,39 @@ def find(session: Session, user: User, image_id: int, scan_id: int | None = None
     return image, source, session.get_one(Job, image.job_id)
 
 
-def images(session: Session, user: User, scan_id: int | None = None, appliance_id: int | None = None) -> Sequence[Found]:
-    """In the order in which they were asked for; of one scan or one template when it is named."""
+def tell_all(session: Session, folders: Folders, user: User, scan_id: int | None = None, appliance_id: int | None = None) -> list[Shared]:
+    """What lists tell, in the order in which they were asked for, without the long parts of the build's record (`DETAILS`), which the single
+    image has; of one scan or one template when it is named."""
+    wanted = select(*HEAD).select_from(Image).join(Job, Image.job_id == Job.id).outerjoin(Scan, Image.scan_id == Scan.id)
+    wanted = wanted.outerjoin(Appliance, Image.appliance_id == Appliance.id).where(Image.user_id == user.id).order_by(col(Image.id))
+    if scan_id is not None:
+        wanted = wanted.where(Image.scan_id == scan_id)
+    if appliance_id is not None:
+        wanted = wanted.where(Image.appliance_id == appliance_id)
+    heads = [(*head, _record(folders, head[0])) for head in session.connection().execute(wanted)]
+
+    def tell_these(numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for found in _these(session, numbers):
+            yield found[0].id or 0, {key: value for key, value in tell(folders, user, found).items() if key not in DETAILS}
+
+    return _told.told(user.login, heads, tell_these)
+
+
+def _these(session: Session, numbers: Sequence[int]) -> Sequence[Found]:
+    wanted = (col(Image.id).in_(numbers), Image.job_id == Job.id)
     found: list[Found] = []
-    if appliance_id is None:
-        of_scans = select(IMAGE, SCAN, JOB).where(Image.user_id == user.id, Image.scan_id == Scan.id, Image.job_id == Job.id)
-        found += session.exec(of_scans if scan_id is None else of_scans.where(Image.scan_id == scan_id)).all()
-    if scan_id is None:
-        of_templates = select(IMAGE, APPLIANCE, JOB).where(Image.user_id == user.id, Image.appliance_id == Appliance.id, Image.job_id == Job.id)
-        found += session.exec(of_templates if appliance_id is None else of_templates.where(Image.appliance_id == appliance_id)).all()
-    return sorted(found, key=lambda one: one[0].id or 0)
+    found += session.exec(select(IMAGE, SCAN, JOB).where(*wanted, Image.scan_id == Scan.id)).all()
+    found += session.exec(select(IMAGE, APPLIANCE, JOB).where(*wanted, Image.appliance_id == Appliance.id)).all()
+    return found
+
+
+def _record(folders: Folders, image_id: int) -> tuple[int, ...]:
+    """What changes with the build's record."""
+    try:
+        now = os.stat(f"{folders.images}/{image_id}/image.json")  # noqa: PTH116  # a Path takes longer than the look at the file
+    except OSError:
+        return ()
+    return now.st_ino, now.st_mtime_ns, now.st_size
 
 
 def tell(folders: Folders, user: User, found: Found) -> dict[str, Any]:
@@ -139,26 +163,7 @@ def disk(folders: Folders, image: Image, format: str | None = None) -> FileRespo
 
 
 DETAILS = frozenset({"additions", "provenance"})
-_told: dict[str, tuple[tuple[Any, ...], Shared]] = {}
-"""What lists tell of finished images: nobody writes their records again."""
-
-
-def tell_briefly(folders: Folders, user: User, found: Found) -> dict[str, Any]:
-    """image as lists tell it: without the long parts of the build's record (`DETAILS`), which the single image has."""
-    image, _, job = found
-    path = f"{folders.images}/{image.id}/image.json"
-    try:
-        now = os.stat(path)  # noqa: PTH116  # a Path takes longer than the look at the file
-    except OSError:
-        return tell(folders, user, found)
-    stamp = (now.st_ino, now.st_mtime_ns, now.st_size, image.created, job.state, user.login)
-    known = _told.get(path)
-    if known is None or known[0] != stamp:
-        if len(_told) >= REMEMBERED:
-            _told.clear()
-        told = {key: value for key, value in tell(folders, user, found).items() if key not in DETAILS}
-        known = _told[path] = (stamp, Shared(told))
-    return known[1]
+_told = Remembered()
 
 
 def _made(folders: Folders, image_id: int) -> dict[str, Any]:

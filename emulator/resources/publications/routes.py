@@ -17,7 +17,7 @@ from emulator.resources.images.service import Found as FoundImage
 from emulator.resources.publications import service as publications
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
-from emulator.wire.answer import answer, collection, nothing
+from emulator.wire.answer import answer, collection, lasting, nothing
 from emulator.wire.body import body
 from scanner.errors import NotFound, UserError
 
@@ -45,8 +45,8 @@ class PublishRequest(BaseModel):
 def index(here: TheService, owner: TheOwner) -> Response:
     """What the user has published."""
     with here.database.read() as session:
-        found = publications.publications(session, owner)
-    return collection("publishImages", "publishImage", [publications.tell(one) for one in found])
+        told = publications.tell_all(session, owner)
+    return collection("publishImages", "publishImage", told)
 
 
 @router.post(SCANS)
@@ -104,7 +104,7 @@ def show(publication: ThePublication) -> Response:
 @router.get(TEMPLATES + "/{pid}/status")
 def status(publication: ThePublication) -> Response:
     """How far a publication has come."""
-    return answer("status", op_status(publication[1]))
+    return lasting("status", op_status(publication[1]))
 
 
 @router.delete(MINE + "/{pid}/cancel")

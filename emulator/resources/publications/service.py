@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +25,19 @@ from emulator.resources.images.service import image_uri, source_uri
 from emulator.resources.jobs.tables import Job
 from emulator.resources.publications.asked import account_of, asked_of
 from emulator.resources.publications.tables import Publication
-from emulator.resources.scans.service import JOB
-from emulator.resources.status import op_status
+from emulator.resources.remembered import Remembered
+from emulator.resources.status import JOB_HEAD, op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
-from emulator.storage.narrow import narrow
-from emulator.wire.writer import Shared
+from emulator.storage.narrow import stored
+from emulator.wire.shared import Shared
 from scanner.errors import NotFound
 from scanner.progress import Silent
 
 Found = tuple[Publication, Job]
 PATIENCE = 20.0
+_told = Remembered()
 _fetching: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 """Publication -> held while it is fetched: the next one waits, and goes on with what broke off."""
 
@@ -62,7 +61,7 @@ def tell(found: Found) -> dict[str, Any]:
         "imageUri": publication.image_uri,
         "status": op_status(job),
         "targetFormat": image_format(publication.format).tell(),
-        "credAccount": _shared_account(publication.account if isinstance(publication.account, str) else json.dumps(publication.account)),
+        "credAccount": publication.account,
         "cloudId": publication.cloud_id if job.state == State.DONE else "",
         "size": publication.size,
         "fileSize": publication.size,
@@ -74,16 +73,16 @@ def tell(found: Found) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=200)
-def _shared_account(told: str) -> Shared:
-    """Most publications are of a few accounts."""
-    return Shared(json.loads(told))
+def tell_all(session: Session, user: User, image_id: int | None = None) -> list[Shared]:
+    """What lists tell, in the order in which they were asked for; of one image when it is named."""
+    wanted = select(*stored(Publication), *JOB_HEAD).where(Publication.user_id == user.id, Publication.job_id == Job.id).order_by(col(Publication.id))
+    heads = session.connection().execute(wanted if image_id is None else wanted.where(Publication.image_id == image_id)).all()
 
+    def tell_these(numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for found in session.exec(select(Publication, Job).where(col(Publication.id).in_(numbers), Publication.job_id == Job.id)):
+            yield found[0].id or 0, tell(found)
 
-def publications(session: Session, user: User, image_id: int | None = None) -> Sequence[Found]:
-    """In the order in which they were asked for; of one image when it is named."""
-    wanted = select(narrow(Publication, text="account"), JOB).where(Publication.user_id == user.id, Publication.job_id == Job.id).order_by(col(Publication.id))
-    return session.exec(wanted if image_id is None else wanted.where(Publication.image_id == image_id)).all()
+    return _told.told(user.login, heads, tell_these)
 
 
 def find(session: Session, user: User, publication_id: int, image_id: int | None = None) -> Found:

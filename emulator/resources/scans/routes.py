@@ -51,14 +51,13 @@ def index(request: Request, here: TheService, owner: TheOwner, includeScans: boo
     if name is not None and waits.of_hammr(request):
         return _waited_for(request, here, owner, name)
     with here.database.read() as session:
-        found = scans.instances(session, owner, name) if includeScans else [(one, []) for one in scans.groups(session, owner, name)]
-    told = [scans.tell_instance(owner, instance, members) for instance, members in found]
+        told = scans.tell_all(session, owner, name, with_scans=includeScans)
     return collection("scannedInstances", "scannedInstance", told)
 
 
 def _waited_for(request: Request, here: Service, owner: User, name: str) -> Response:
     found = waits.look(here, owner, name, request)
-    shown = [(instance, [(scan, waits.held(job) if scan.awaited else job) for scan, job in members]) for instance, members in found]
+    shown = [(instance, [scans.tell_scan(owner, scan, waits.held(job) if scan.awaited else job) for scan, job in members]) for instance, members in found]
     waits.seen(here, found)
     return collection("scannedInstances", "scannedInstance", [scans.tell_instance(owner, instance, members) for instance, members in shown])
 
@@ -78,7 +77,7 @@ def show(siid: int, here: TheService, owner: TheOwner) -> Response:
     """One scanned instance with its scans."""
     with here.database.read() as session:
         instance = scans.find_instance(session, owner, siid)
-        return answer("scannedInstance", scans.tell_instance(owner, instance, scans.scans_of(session, instance)))
+        return answer("scannedInstance", scans.tell_instance(owner, instance, [scans.tell_scan(owner, *one) for one in scans.scans_of(session, instance)]))
 
 
 @router.delete("/{siid}")

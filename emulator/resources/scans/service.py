@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlmodel import Session, col, func, select
@@ -15,12 +15,13 @@ from emulator.resources.distributions.names import tell_distribution
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
 from emulator.resources.quotas import service as quotas
+from emulator.resources.remembered import Remembered
 from emulator.resources.scans.tables import Scan, ScannedInstance
-from emulator.resources.status import op_status
+from emulator.resources.status import JOB_HEAD, op_status
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
-from emulator.storage.narrow import narrow
+from emulator.storage.narrow import narrow, stored
 from scanner.errors import ForgeletError, NotFound, UserError
 from scanner.targets import opened
 from scanner.targets.access import Access
@@ -28,6 +29,9 @@ from scanner.targets.access import Access
 NAME_LENGTH = 100
 JOB = narrow(Job, "arguments", "problems", "hint")
 """What lists tell of a job."""
+HEAD = (*stored(Scan, "id", "instance_id", "number", "name", "target", "exclude", "job_id", "awaited", "created"), *JOB_HEAD)
+"""What lists tell of a scan changes with these."""
+_told = Remembered()
 PATIENCE = 15.0
 """Seconds that a delete waits for the job that it cancels."""
 
@@ -40,8 +44,8 @@ def scan_uri(user: User, scan: Scan) -> str:
     return f"users/{user.login}/scannedinstances/{scan.instance_id}/scans/{scan.id}"
 
 
-def tell_instance(user: User, instance: ScannedInstance, scans: Sequence[tuple[Scan, Job]] | None) -> dict[str, Any]:
-    """scannedInstance; `scans` None leaves them out."""
+def tell_instance(user: User, instance: ScannedInstance, scans: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
+    """scannedInstance; `scans`, as they are told, None leaves them out."""
     told: dict[str, Any] = {
         "created": instance.created,
         "dbId": instance.id,
@@ -51,7 +55,7 @@ def tell_instance(user: User, instance: ScannedInstance, scans: Sequence[tuple[S
         "uri": instance_uri(user, instance),
     }
     if scans is not None:
-        told["scans"] = {"scan": [tell_scan(user, scan, job) for scan, job in scans]}
+        told["scans"] = {"scan": list(scans)}
     return told
 
 
@@ -83,6 +87,24 @@ def instances(session: Session, user: User, name: str | None = None) -> list[tup
     for scan, job in session.exec(wanted).all():
         members[scan.instance_id].append((scan, job))
     return [(instance, members[instance.id]) for instance in found]
+
+
+def tell_all(session: Session, user: User, name: str | None = None, *, with_scans: bool = True) -> list[dict[str, Any]]:
+    """What lists tell of the groups, with their scans or with none; of one group when it is named."""
+    found = groups(session, user, name)
+    members: dict[int | None, list[dict[str, Any]]] = {instance.id: [] for instance in found}
+    if with_scans:
+        of_user = (Scan.job_id == Job.id, Scan.instance_id == ScannedInstance.id, ScannedInstance.user_id == user.id)
+        wanted = select(*HEAD).where(*of_user).order_by(col(Scan.id))
+        heads = session.connection().execute(wanted if name is None else wanted.where(ScannedInstance.name == name)).all()
+
+        def tell_these(numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+            for scan, job in session.exec(select(narrow(Scan), JOB).where(col(Scan.id).in_(numbers), Scan.job_id == Job.id)):
+                yield scan.id or 0, tell_scan(user, scan, job)
+
+        for head, told in zip(heads, _told.told(user.login, heads, tell_these), strict=True):
+            members[head[1]].append(told)
+    return [tell_instance(user, instance, members[instance.id]) for instance in found]
 
 
 def groups(session: Session, user: User, name: str | None = None) -> Sequence[ScannedInstance]:

@@ -178,3 +178,9 @@ def test_only_so_many_entries_are_kept(service: Any, http: TestClient) -> None:
         http.get("/api/status")
         time.sleep(0)
     assert [one["id"] for one in entries(http)] == [3, 4, 5]
+
+
+def test_an_entry_that_cannot_be_written_does_not_end_the_journal(drive: Any) -> None:
+    drive.service.journal.book.put(lambda: {"kind": "request", "told": b"no JSON"})
+    drive.http.get("/api/users/root")
+    assert [one["path"] for one in entries(drive.http)] == ["/api/users/root"]

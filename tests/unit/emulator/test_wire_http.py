@@ -70,7 +70,7 @@ def test_errors_of_every_kind(drive: Any) -> None:
 
 
 def test_an_internal_fault_is_told_too(drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.resources.images.service.images", lambda *_: 1 / 0)
+    monkeypatch.setattr("emulator.resources.images.service.tell_all", lambda *_: 1 / 0)
     assert "ZeroDivision" not in said(drive.http.get("/api/users/root/images", headers=AS_XML), 500)["localizedErrorMsg/message"]
 
 
