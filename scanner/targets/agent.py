@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -20,6 +21,8 @@ from scanner.targets import memory
 BOOT = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_module('scanner.agent', run_name='__main__', alter_sys=True)"
 HOME = Path(__file__).resolve().parents[2]
 """The folder that holds the package `scanner`, installed or checked out."""
+ROOM = 1 << 20
+"""Bytes that the agent may be ahead of its reader: as many as a pipe may hold without privileges (pipe(7))."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,9 @@ def _agent(arguments: Sequence[str], *, as_root: bool) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as said:
         with run.popen(argv, root=as_root, stderr=said) as process:
             assert process.stdout
+            # As many as there are when all pipes together have too many.
+            with suppress(OSError):
+                fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, ROOM)
             try:
                 yield cast(BinaryIO, process.stdout)
                 process.stdout.read()
