@@ -12,6 +12,8 @@ from reference.text import code, heading, table
 ROOT = Path(__file__).parents[2]
 EVIDENCE = ROOT / "docs/evidence.json"
 FEATURES = ROOT / "docs/features.json"
+CORPUS, README = ROOT / "docs/corpus.md", ROOT / "README.md"
+BEGIN, END = "<!-- figures: scripts/figures.py -->", "<!-- end of figures -->"
 WORDS = {
     "hammr": "driven by the real client",
     "cli": "driven by our command line",
@@ -44,6 +46,32 @@ def page() -> str:
                       "## Calls", "", *table(("evidence", "calls"), counts), *table(("#", "method", "path", "evidence"), rows)])
 
 
+def summary() -> str:
+    """The figures that the README shows, between its two marks."""
+    told, all_features, rows = calls(), features(), corpus()
+    tested = sum(bool(one.get("tests")) for one in all_features)
+    figures = [
+        *((f"of UForge's {len(told)} calls, {words}", str(sum(one["evidence"] == name for one in told))) for name, words in WORDS.items() if any(one["evidence"] == name for one in told)),
+        (f"of {len(all_features)} features, proven by tests of every run", str(tested)),
+        (f"of {len(rows)} migrations of live systems ([the corpus](docs/corpus.md)), without one unexplained difference", str(sum(row.endswith("**0** |") for row in rows))),
+    ]
+    return "\n".join([BEGIN, "", *table(("what", "how many"), figures), END])
+
+
+def corpus() -> list[str]:
+    """The rows of the corpus's table."""
+    return [line for line in CORPUS.read_text(encoding="utf-8").splitlines() if line.startswith("| ") and not line.startswith(("| case", "| ---"))]
+
+
+def shown(readme: str) -> str:
+    """The README with the figures of now. Raises ValueError when it has no place for them."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{README.name} has no place for the figures: {BEGIN} … {END}")
+    return before + summary() + after
+
+
 def feature(one: dict[str, Any]) -> tuple[str, str, str, str]:
     return one["feature"], ", ".join(code(path) for path in one.get("tests", ())) or "no", one.get("hand", ""), one.get("unknown", "")
 
@@ -51,4 +79,6 @@ def feature(one: dict[str, Any]) -> tuple[str, str, str, str]:
 def undocumented() -> Iterator[str]:
     yield from (f"{one['feature']}: {path} is no test" for one in features() for path in one.get("tests", ()) if not (ROOT / path).exists())
     yield from (f"{one['feature']}: nothing proves it, and it is not told as unknown" for one in features() if not any(one.get(key) for key in ("tests", "hand", "unknown")))
+    if shown(readme := README.read_text(encoding="utf-8")) != readme:
+        yield "README.md: its figures are old: scripts/figures.py"
     yield from (f"{one['method']} {one['path']}: '{one['evidence']}' has no words" for one in calls() if one["evidence"] not in WORDS)
