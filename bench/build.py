@@ -104,7 +104,7 @@ def _plain(place: Path, packages: list[str]) -> None:
         "TMP_DIR": str(place),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    argv = ["disk-image-create", "-t", "raw", "--no-tmpfs", "-o", str(place / "disk"), "-p", ",".join(packages), "debian-minimal", "bootloader"]
+    argv = ["disk-image-create", "-t", "raw", "--no-tmpfs", "-o", str(place / "disk"), "-p", ",".join(packages), "block-device-mbr", "debian-minimal", "bootloader"]
     with (place / "log").open("wb") as log:
         if subprocess.run(argv, env=environment, stdout=log, stderr=log, cwd=place, check=False).returncode:
             sys.exit("disk-image-create failed:\n" + "\n".join((place / "log").read_text(errors="replace").splitlines()[-15:]))
