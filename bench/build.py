@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.support import root_only, stopwatch, tell
@@ -105,10 +108,22 @@ def _plain(place: Path, packages: list[str]) -> None:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     argv = ["disk-image-create", "-t", "raw", "--no-tmpfs", "-o", str(place / "disk"), "-p", ",".join(packages), "block-device-mbr", "debian-minimal", "bootloader"]
-    with (place / "log").open("wb") as log:
+    with (place / "log").open("wb") as log, _node_kept(Path("/dev/kvm")):
         if subprocess.run(argv, env=environment, stdout=log, stderr=log, cwd=place, check=False).returncode:
             sys.exit("disk-image-create failed:\n" + "\n".join((place / "log").read_text(errors="replace").splitlines()[-15:]))
     _convert(place / "disk.raw", place / "disk.qcow2")
+
+
+@contextmanager
+def _node_kept(node: Path) -> Iterator[None]:
+    """The peer's chroot shares this machine's /dev, and a package's script in it gives the node to the chroot's own group."""
+    before = node.stat() if node.exists() else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.chown(node, before.st_uid, before.st_gid)
+            node.chmod(stat.S_IMODE(before.st_mode))
 
 
 def _convert(raw: Path, qcow2: Path) -> None:

@@ -161,7 +161,7 @@ def request_of(text: str, file: Path) -> dict[str, Any]:
     problems += [] if isinstance(target.get("builder"), dict) else ["migration.target.builder: is missing"]
     if problems:
         raise CommandError(f"{file} has {len(problems)} mistakes; nothing was started", hint="mend the keys named above", problems=problems)
-    verify = target.get("verify") or False
+    verify = target.get("verify", False)
     request = {
         "name": str(found["name"]),
         "target": _label(source),
@@ -169,7 +169,7 @@ def request_of(text: str, file: Path) -> dict[str, Any]:
         "overlay": source.get("overlay", True),
         "builder": target["builder"],
         "publish": target.get("publish", True),
-        "verify": bool(verify),
+        "verify": isinstance(verify, dict) or bool(verify),
         "probes": list(verify.get("probes") or []) if isinstance(verify, dict) else [],
     }
     if target.get("provision"):

@@ -17,6 +17,7 @@ from lxml import etree
 UFORGE = "{http://www.usharesoft.com/uforge}"
 FACTOR = int(os.environ.get("FORGELET_FUZZ", "1"))
 """`make fuzz` tries so many times as much."""
+ROOT = Path(__file__).parents[2]
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"os.mkdir": 0, "os.rename": 1, "os.symlink": 1, "os.link": 1, "os.chmod": 0, "os.chown": 0, "os.remove": 0, "os.rmdir": 0, "os.truncate": 0, "os.utime": 0, "os.setxattr": 0}
 """Audit event -> which of its arguments is the path that is changed."""
@@ -69,7 +70,9 @@ class _Watch:
         mine = os.fsdecode(path).startswith("/") and not f"{where}/".startswith((f"{self.folder}/", "/dev/", "/proc/"))
         # The service of a test that has just ended may still be putting its own folder in order.
         other = re.match(rf"{re.escape(str(self.folder.parents[1]))}/test_[^/]+/", f"{where}/") and not where.startswith(f"{self.folder.parent}/")
-        if mine and not other:
+        # Python's own, of a module of ours that a request is the first to want.
+        compiled = re.match(rf"{re.escape(str(ROOT))}/[a-z_/]+/__pycache__/", f"{where}/")
+        if mine and not other and not compiled:
             self.outside.append(f"{event} {where}")
 
 
