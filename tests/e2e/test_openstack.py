@@ -47,21 +47,6 @@ def test_a_migration_in_one_command(bench: Bench, image: int, live_system: str, 
     bench.cli("image", "delete", "--id", str(made["dbId"]))
 
 
-@pytest.fixture
-def host(live_system: str, tmp_path: Path) -> Iterator[str]:
-    """The live system as an SSH host: the `source` of a migration file."""
-    key = tmp_path / "id_ed25519"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "forgelet-e2e", "-f", str(key)], check=True)
-    port = subprocess.run(["docker", "port", live_system, "22"], capture_output=True, text=True, check=True).stdout.split()[0].rpartition(":")[2]
-
-    def inside(script: str, text: bytes = b"") -> None:
-        subprocess.run(["docker", "exec", "-i", live_system, "sh", "-c", script], input=text, check=True)
-
-    inside("mkdir -p -m 700 /root/.ssh && cat >> /root/.ssh/authorized_keys", key.with_suffix(".pub").read_bytes())
-    yield f"{{host: 127.0.0.1, ssh-port: {port}, user: root, identity-file: {key}, accept-new-host-key: true}}"
-    inside("sed -i '/ forgelet-e2e$/d' /root/.ssh/authorized_keys")
-
-
 def _is_the_source(bench: Bench, told: dict[str, Any]) -> None:
     """What the stage `verify` of a migration found."""
     assert told["exitCode"] == 0
@@ -71,7 +56,7 @@ def _is_the_source(bench: Bench, told: dict[str, Any]) -> None:
     assert (fidelity["runtime"]["failed_units"], fidelity["runtime"]["cloud_init"]) == ([], "done")
 
 
-def test_a_migration_of_an_ssh_host_goes_on_from_the_stage_that_failed(bench: Bench, image: int, host: str, openstack: Openstack, tmp_path: Path) -> None:
+def test_a_migration_goes_on_from_the_stage_that_failed(bench: Bench, image: int, live_system: str, openstack: Openstack, tmp_path: Path) -> None:
     """To a real cloud, whose password was wrong at first."""
 
     def account(password: str) -> None:
@@ -84,10 +69,9 @@ def test_a_migration_of_an_ssh_host_goes_on_from_the_stage_that_failed(bench: Be
     (tmp_path / "m.yml").write_text(
         f"""migration:
   name: moved-on
-  source: {host}
+  source: {{docker: {live_system}}}
   target:
     builder: {{type: openstack, account: {{name: moved}}, tenant: demo, imageName: moved-on, publicImage: 'no', installation: {{diskSize: 2000}}}}
-    verify: {{}}
 """
     )
     bench.cli("migration", "launch", "--file", str(tmp_path / "m.yml"), code=1)
@@ -103,7 +87,6 @@ def test_a_migration_of_an_ssh_host_goes_on_from_the_stage_that_failed(bench: Be
     made = bench.json("image", "show", "--id", str(done["made"]["build"]))
     assert (there["name"], there["status"], there["forgelet_sha256"]) == ("moved-on", "active", made["files"][0]["sha256"])
     assert made["baseFromCache"]
-    _is_the_source(bench, done)
     assert "moved-on: Done" in bench.cli("migration", "show", str(done["dbId"]))
     bench.cli("image", "delete", "--publish-id", str(done["made"]["publish"]))
     bench.cli("migration", "delete", str(done["dbId"]))
