@@ -9,7 +9,6 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,9 @@ from support.guestshell import shell_in
 from support.hammr import Hammr, install
 from support.service import SCANS
 
-from builders import configdrive
-from builders.configdrive import Identity
-from builders.machine import Machine, Virtual, domain_xml, free_port
+from builders import machine as machines
+from builders.machine import Machine, booted, domain_xml
 from scanner.compare import compare_files
-from scanner.host.engines import libvirt_connection
-from scanner.host.run import run
 from scanner.progress import Silent
 from scanner.report import Machine as Facts
 from scanner.report import Report
@@ -35,7 +31,6 @@ from scanner.targets.libvirt import LibvirtTarget
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib, pytest.mark.hammr]
 
-NAME = "forgelet-test-behind"
 ONLY_THE_GATEWAY = "for net in 0.0.0.0/1 128.0.0.0/1 10.0.2.3/32; do ip route add prohibit $net; done"
 LET_IN = """set -e
 echo root:forgelet | chpasswd
@@ -74,36 +69,22 @@ def machine(bench: Bench, image: int, work: Path) -> Iterator[Machine]:
     (`restrict=on`), so this one is started here. It reaches this machine's loopback by its gateway, and nothing else: its link comes up only
     after every other route has been forbidden.
     """
-    import libvirt
     import libvirt_qemu
 
-    disk, config, console = work / "machine.qcow2", work / "config.iso", work / "console.log"
+    def link(up: bool) -> None:
+        said = libvirt_qemu.qemuMonitorCommand(found.domain, json.dumps({"execute": "set_link", "arguments": {"name": "forgelet0", "up": up}}), 0)
+        assert "error" not in json.loads(said), said
+
     built = bench.data / "images" / str(image) / "image.qcow2"
-    run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(built), str(disk)])
-    configdrive.write(config, Identity("behind"))
-    ports = {22: free_port()}
-    xml = domain_xml(Virtual(NAME, disk, config, console, 1024, ports)).replace("restrict=on", "restrict=off")
-    connection = libvirt_connection()
-    try:
-        domain = connection.createXML(xml, libvirt.VIR_DOMAIN_START_AUTODESTROY)
-
-        def link(up: bool) -> None:
-            said = libvirt_qemu.qemuMonitorCommand(domain, json.dumps({"execute": "set_link", "arguments": {"name": "forgelet0", "up": up}}), 0)
-            assert "error" not in json.loads(said), said
-
-        try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machines, "domain_xml", lambda wanted: domain_xml(wanted).replace("restrict=on", "restrict=off"))
+        with booted(built, "qcow2", 1024, work, hostname="behind", forwards=[22]) as found:
             link(up=False)
-            found = Machine(NAME, domain, disk, ports, console)
             found.wait_for_agent()
             assert told(found, ONLY_THE_GATEWAY) == ""
             link(up=True)
             told(found, LET_IN)
             yield found
-        finally:
-            with suppress(libvirt.libvirtError):
-                domain.destroy()
-    finally:
-        connection.close()
 
 
 def told(machine: Machine, script: str) -> str:

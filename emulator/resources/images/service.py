@@ -46,6 +46,7 @@ SCAN, APPLIANCE = narrow(Scan, "exclude"), narrow(Appliance)
 """What lists tell."""
 HEAD = (*stored(Image), *JOB_HEAD, *stored(Scan, "instance_id"), *stored(Appliance, "version"))
 """What lists tell of an image changes with these, and with the record of its build."""
+_told = Remembered()
 
 
 def source_uri(user: User, source: Source) -> str:
@@ -163,9 +164,6 @@ def disk(folders: Folders, image: Image, format: str | None = None) -> FileRespo
 
 
 DETAILS = frozenset({"additions", "provenance"})
-_told = Remembered()
-
-
 def _made(folders: Folders, image_id: int) -> dict[str, Any]:
     from builders.image import Image as Made
 

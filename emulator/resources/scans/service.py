@@ -29,8 +29,8 @@ from scanner.targets.access import Access
 NAME_LENGTH = 100
 JOB = narrow(Job, "arguments", "problems", "hint")
 """What lists tell of a job."""
-HEAD = (*stored(Scan, "id", "instance_id", "number", "name", "target", "exclude", "job_id", "awaited", "created"), *JOB_HEAD)
-"""What lists tell of a scan changes with these."""
+HEAD = (*stored(Scan, "id", "instance_id"), *stored(Scan), *JOB_HEAD)
+"""What lists tell of a scan changes with these: its number and its group's come first."""
 _told = Remembered()
 PATIENCE = 15.0
 """Seconds that a delete waits for the job that it cancels."""
