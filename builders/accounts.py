@@ -15,9 +15,11 @@ _FREE = range(100, 1000)
 
 @dataclass(slots=True)
 class Merged:
-    """The merged tables, and the ids that base-only accounts had to give up (old -> new)."""
+    """The merged tables, what of them only the base has, and the ids that base-only accounts had to give up (old -> new)."""
 
     tables: dict[str, str]
+    added: dict[str, list[str]] = field(default_factory=dict)
+    """Table -> its lines that the source does not have."""
     moved_uids: dict[int, int] = field(default_factory=dict)
     moved_gids: dict[int, int] = field(default_factory=dict)
 
@@ -46,13 +48,10 @@ def merge(source: dict[str, str], base: dict[str, str]) -> Merged:
     """The source's lines first and untouched, then the base's own accounts, with new ids where theirs are taken."""
     gids = _moves(source["group"], base["group"])
     uids = _moves(source["passwd"], base["passwd"])
-    tables = {
-        "group": _ended(source["group"]) + _rest(source["group"], base["group"], {2: gids}),
-        "passwd": _ended(source["passwd"]) + _rest(source["passwd"], base["passwd"], {2: uids, 3: gids}),
-        "shadow": _ended(source["shadow"]) + _rest(source["shadow"], base["shadow"], {}),
-        "gshadow": _ended(source["gshadow"]) + _rest(source["gshadow"], base["gshadow"], {}),
-    }
-    return Merged(tables, uids, gids)
+    moved: dict[str, dict[int, dict[int, int]]] = {"group": {2: gids}, "passwd": {2: uids, 3: gids}}
+    added = {name: _rest(source[name], base[name], moved.get(name, {})) for name in TABLES}
+    tables = {name: _ended(source[name]) + "".join(f"{line}\n" for line in added[name]) for name in TABLES}
+    return Merged(tables, added, uids, gids)
 
 
 def _ended(table: str) -> str:
@@ -79,7 +78,7 @@ def _moves(source: str, base: str) -> dict[int, int]:
     return moves
 
 
-def _rest(source: str, base: str, moves: dict[int, dict[int, int]]) -> str:
+def _rest(source: str, base: str, moves: dict[int, dict[int, int]]) -> list[str]:
     known = {line.partition(":")[0] for line in source.split("\n")}
     lines = []
     for line in base.split("\n"):
@@ -88,5 +87,5 @@ def _rest(source: str, base: str, moves: dict[int, dict[int, int]]) -> str:
             continue
         for position, table in moves.items():
             fields[position] = str(table.get(int(fields[position]), int(fields[position])))
-        lines.append(":".join(fields) + "\n")
-    return "".join(lines)
+        lines.append(":".join(fields))
+    return lines

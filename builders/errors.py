@@ -4,6 +4,7 @@
     ├── SpecError          the builder file is wrong: every mistake with key and line    (exit 1)
     ├── CloudRefused       the cloud does not want it: its own words                     (exit 1)
     ├── Blocked            a rehearsal says that the build cannot succeed, and why       (exit 1)
+    ├── OlderImage         an older Forgelet built the image: it cannot be proven        (exit 1)
     └── Refuted            a bundle of evidence does not hold                            (exit 1)
     StepFailed
     ├── BuildFailed        diskimage-builder or the last pass failed                     (exit 5)
@@ -47,6 +48,12 @@ class Blocked(UserError):
     """The rehearsal's verdict is that the build cannot succeed. `problems` are the points that block it."""
 
     code = "blocked"
+
+
+class OlderImage(UserError):
+    """The image's folder lacks what a proof needs, since the Forgelet that built it did not write it down."""
+
+    code = "image-too-old"
 
 
 class Refuted(UserError):

@@ -19,7 +19,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from pathlib import Path
 from builders import holes, origins
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
 from builders.bootable import Tree, digests, make_bootable
+from builders.built import look
 from builders.diversions import divert
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by, recorded
 from builders.inodeflags import wanted
@@ -34,7 +35,7 @@ from builders.plan import BuildPlan
 from builders.translate import FSTAB, translate
 from scanner import metadata
 from scanner.agent.found import KINDS
-from scanner.agent.tree import Root
+from scanner.agent.tree import Root, printable
 from scanner.overlay import unpack
 from scanner.report import FileEntry, Report, State, walk_key
 
@@ -56,7 +57,7 @@ class Job:
     epoch: int = 0
     """The moment that the build's own files are given, seconds since 1970."""
     origins: str = ""
-    """The file to write down in what the tree has and the source has not (`origins.py`); empty: it is not."""
+    """The file to write down in what of the tree is the build's own (`origins.py`); empty: it is not."""
 
 
 @dataclass(slots=True)
@@ -77,6 +78,8 @@ class Outcome:
     """Configuration that names the source's surroundings, in the terms of the new machine: path -> sha256 (`translate.py`)."""
     written: dict[str, str] = field(default_factory=dict)
     """What the machine needs to start and no package brings: path -> sha256 (`bootable.py`)."""
+    accounts: dict[str, list[str]] = field(default_factory=dict)
+    """`passwd`, `group` -> the lines, printable, that the base's packages made and the source does not have."""
     lacking: list[str] = field(default_factory=list)
     """Reported paths that the tree does not have, printable, first 200."""
 
@@ -101,14 +104,19 @@ def apply(job: Job) -> Outcome:
         outcome.restored = sum(1 for _ in unpack(overlay, root, skip=base_wins))
         outcome.translated = translate(Tree(root), plan, own_disk)
     accounts = _merge_accounts(root, report, base_tables)
+    outcome.accounts = {name: [printable(os.fsencode(line)) for line in accounts.added[name]] for name in ("passwd", "group")}
     walk = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome)
     given = walk.run()
     make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     outcome.written = digests(Tree(root), plan)
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
-    new = _set_times(root, report, job)
+    own = _set_times(root, report, job, {*outcome.translated, *(f"/etc/{name}" for name in TABLES)}, walk.nearest)
     if job.origins:
-        origins.write(Path(job.origins), new, walk.kept, origins.owners(root, job.added))
+        folders = _Folders(root)
+        origins.write(
+            Path(job.origins), own, walk.kept, origins.owners(root, job.added), lambda path: look(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".")
+        )
+        folders.close()
     return outcome
 
 
@@ -323,29 +331,46 @@ def _below(root: bytes, folder: bytes, device: int) -> Iterator[str]:
             yield from _below(root, path, device)
 
 
-def _set_times(root: Path, report: Report, job: Job) -> list[str]:
-    """Once more: writing into folders moved their times, and what the build made tells when it did. Answers what only the tree has."""
+def _set_times(root: Path, report: Report, job: Job, written: Set[str], nearest: Set[str]) -> list[str]:
+    """Once more: writing into folders moved their times, and what the build made tells when it did.
+
+    Answers what of the tree is the build's own: what the source does not have or did not bring, what is `written`, or of the packages
+    `nearest`, and what else was written after the walk had given it the source's time.
+    """
     folders = _Folders(root)
-    new = []
-    for path, entry, below in pairs(root, report):
-        if entry is None and not below:
-            new.append(path)
+    own = []
+    for path, entry, _ in pairs(root, report):
+        theirs = None if base_wins(path) else entry
         try:
-            _set_time(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".", None if base_wins(path) else entry, report, job)
+            moved = _set_time(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".", theirs, report, job)
         except (FileNotFoundError, NotADirectoryError):
             continue
+        if theirs is None or moved or path in written or not _brought(theirs, report, nearest):
+            own.append(path)
     folders.close()
-    return new
+    return own
 
 
-def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report, job: Job) -> None:
+def _brought(entry: FileEntry, report: Report, nearest: Set[str]) -> bool:
+    """Whether what is there is the source's own, or of a package at the source's version."""
+    if entry.state == State.EXCLUDED:
+        return entry.type == "directory"
+    if entry.state == State.MANAGED:
+        return (entry.package or "").partition(":")[0] not in nearest
+    return report.head.overlay and entry.state != State.MISSING
+
+
+def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report, job: Job) -> bool:
+    """Answers whether something other than a folder had another time than the source's."""
     info = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if entry is None or entry.state == State.MISSING or (entry.state == State.EXCLUDED and not (entry.mode and entry.type == "directory")):
+    theirs = entry is not None and entry.state != State.MISSING and (entry.state != State.EXCLUDED or bool(entry.mode and entry.type == "directory"))
+    if entry is None or not theirs:
         moment = job.epoch * 10**9 if job.begun and info.st_mtime_ns >= job.begun else info.st_mtime_ns
     else:
         moment = entry.mtime if _has_its_time(report, entry, info) else info.st_mtime_ns
     if moment != info.st_mtime_ns:
         os.utime(name, ns=(moment, moment), dir_fd=folder, follow_symlinks=False)
+    return theirs and moment != info.st_mtime_ns and not stat.S_ISDIR(info.st_mode)
 
 
 def _has_its_time(report: Report, entry: FileEntry, info: os.stat_result) -> bool:

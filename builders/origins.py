@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from builders.built import Built
+from builders.errors import OlderImage
 from builders.explain import lists_of, rules
 from builders.fate import Fate, fate
 from builders.image import Image
@@ -15,7 +18,8 @@ from scanner.explain import Explanation
 from scanner.report import Report
 
 FILE = "origins.ndjson.zst"
-"""In the image's folder: a line `[path, rule, package]` for each path that the source does not have. An empty rule: the last pass wrote it."""
+"""In the image's folder: a line `[path, rule, package, built]` for each path that is the build's own, be it that the source does not have it or
+that the image keeps another. An empty rule: the last pass wrote it, or changed what the source has. `built`: how it was left (`built.py`)."""
 BASE, PACKAGE, OVERLAY, PASS, NOBODY = "base", "package", "overlay", "last pass", "nobody"
 _OF_FATES = {"install": PACKAGE, "repack": PACKAGE, "restore": OVERLAY, "translate": PASS, "keep-own": BASE}
 
@@ -43,26 +47,46 @@ def owners(root: Path, packages: Iterable[str]) -> dict[str, str]:
     }
 
 
-def write(file: Path, paths: Iterable[str], kept: Mapping[str, str], packages: Mapping[str, str]) -> None:
-    """Write the record: of each path the rule that kept it and the package that brought it."""
+@dataclass(frozen=True, slots=True)
+class Own:
+    """One line of the record."""
+
+    path: str
+    rule: str
+    package: str
+    built: Built | None
+    """None in the record of an image that an older Forgelet built."""
+
+
+def write(file: Path, paths: Iterable[str], kept: Mapping[str, str], packages: Mapping[str, str], look: Callable[[str], Built]) -> None:
+    """Write the record: of each path the rule that kept it, the package that brought it, and how it is now."""
     import zstandard
 
     with file.open("wb") as raw, zstandard.ZstdCompressor().stream_writer(raw) as out:
         for path in paths:
             package = packages.get(path) or packages.get(path.removeprefix("/usr")) or ""
-            out.write(json.dumps([path, kept.get(path, ""), package]).encode("ascii") + b"\n")
+            out.write(json.dumps([path, kept.get(path, ""), package, look(path).told()]).encode("ascii") + b"\n")
 
 
-def read(file: Path) -> Iterator[tuple[str, str, str]]:
-    """The rows of a record."""
-    import io
-
+def read(file: Path) -> Iterator[Own]:
+    """The lines of a record. Raises FileNotFoundError."""
     import zstandard
 
     with file.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as packed:
         for line in io.TextIOWrapper(packed, "ascii"):
-            path, rule, package = json.loads(line)
-            yield path, rule, package
+            path, rule, package, *built = json.loads(line)
+            yield Own(path, rule, package, Built(**built[0]) if built else None)
+
+
+def record(folder: Path) -> dict[str, Own]:
+    """Path -> line, of the image in `folder`. Raises `OlderImage` when there is no record, or none of how paths were left."""
+    try:
+        found = {one.path: one for one in read(folder / FILE)}
+    except FileNotFoundError:
+        found = {}
+    if not found or any(one.built is None for one in found.values()):
+        raise OlderImage("the image keeps no record of how its build left it: an older Forgelet built it", hint="build the image again: forgelet scan build")
+    return found
 
 
 def origin(folder: Path, path: str, report: Report, found: Explanation | None) -> Origin | None:
@@ -76,9 +100,9 @@ def origin(folder: Path, path: str, report: Report, found: Explanation | None) -
         what = fate(report, found.entry)
         if what.action != "nothing" or found.entry.type == "directory":
             return _of_source(what, found, image)
-    for one, rule, package in read(folder / FILE):
-        if one == path:
-            return _of_build(path, rule, package, written)
+    for one in read(folder / FILE):
+        if one.path == path:
+            return _of_build(path, one.rule, one.package, written)
     return None
 
 

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from builders import lastpass, origins
 from builders.bootable import written
 from builders.capture import pick
+from builders.errors import OlderImage
 from builders.explain import base_wins
 from builders.image import Image
 from builders.lastpass import Job, Outcome, apply, tree
 from scanner.explain import explain
-from scanner.report import FileEntry, Report
+from scanner.report import FileEntry, Report, State
 
 from .conftest import Machine, plan_of, planned
 
@@ -484,9 +486,49 @@ def test_what_wrote_a_path_is_told(made: tuple[Report, Path], path: str, by: str
 
 def test_every_path_of_the_tree_has_an_origin_and_no_other_has(made: tuple[Report, Path], base: Machine) -> None:
     report, folder = made
-    known = {one.path for one in report.files()} | {path for path, _, _ in origins.read(folder / origins.FILE)}
-    assert [path for path in tree(base.root) if path not in known and not path.startswith(("/tmp/", "/proc/"))] == []
+    known = {one.path for one in report.files()} | {one.path for one in origins.read(folder / origins.FILE)}
+    assert [path for path in tree(base.root) if path not in known] == []
     assert origins.origin(folder, "/srv/litter", report, explain(report, "/srv/litter")) is None
     (folder / origins.FILE).unlink()
     with pytest.raises(FileNotFoundError):
         origins.origin(folder, "/usr/bin/cloud", report, None)
+
+
+def test_how_the_build_left_what_is_its_own_is_told(made: tuple[Report, Path], base: Machine) -> None:
+    folder = made[1]
+    record, theirs = origins.record(folder), {one.path: one for one in base.scan().files()}
+    own = {path for path, one in record.items() if path in theirs and theirs[path].state != State.EXCLUDED}
+    assert {"/usr/bin/cloud", "/boot/vmlinuz-6.1", "/etc/passwd", "/etc/shadow", "/etc/ld.so.cache", "/var/lib/dpkg/status", "/etc/hosts", "/etc/hostname"} <= own
+    assert not own & {"/etc/nginx/nginx.conf", "/usr/sbin/nginx", "/srv/www/index.html", "/", "/etc", "/srv/closed"}
+    assert {path: record[path].built.differing(theirs[path]) for path in own if record[path].built.differing(theirs[path])} == {}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("act", "fields"),
+    [
+        (lambda place: place.chmod(0o4755), ("mode",)),
+        (lambda place: place.write_bytes(b"addeD"), ("sha256",)),
+        (lambda place: place.write_bytes(b"more"), ("size", "sha256")),
+        (lambda place: os.setxattr(place, "user.more", b"1"), ("xattrs",)),
+        (lambda place: (place.unlink(), place.symlink_to("x")), ("type", "mode", "size", "sha256", "target")),
+        (lambda place: os.utime(place, (7, 7)), ()),
+    ],
+)
+def test_what_became_of_a_path_since_the_build_is_seen(made: tuple[Report, Path], base: Machine, act: Callable[[Path], object], fields: tuple[str, ...]) -> None:
+    built = origins.record(made[1])["/usr/bin/cloud"].built
+    act(base.at("/usr/bin/cloud"))
+    (entry,) = [one for one in base.scan().files() if one.path == "/usr/bin/cloud"]
+    assert built is not None and built.differing(entry) == fields
+
+
+def test_a_record_of_an_older_build_is_read_and_is_none_to_prove_by(made: tuple[Report, Path]) -> None:
+    folder = made[1]
+    with zstandard.open(folder / origins.FILE, "wt", encoding="ascii") as out:
+        out.write('["/usr/bin/cloud", "added-package", "cloud"]\n')
+    assert [(one.path, one.rule, one.package, one.built) for one in origins.read(folder / origins.FILE)] == [("/usr/bin/cloud", "added-package", "cloud", None)]
+    with pytest.raises(OlderImage, match="older Forgelet") as caught:
+        origins.record(folder)
+    assert "scan build" in caught.value.hint
+    (folder / origins.FILE).unlink()
+    with pytest.raises(OlderImage):
+        origins.record(folder)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from builders import origins
+from builders.built import Built
 from emulator.resources.images.service import DETAILS
 from emulator.resources.users.tables import User
 from emulator.service import Service
@@ -306,7 +307,7 @@ def test_a_path_of_an_image_is_explained_from_what_the_build_wrote_down(drive: A
     folder = drive.service.folders.image(image["dbId"])
     place = f"/api/{image['uri']}/explanation"
     drive.error(drive.http.get(place, params={"path": "/usr/bin/cloud"}), 409)
-    origins.write(folder / origins.FILE, ["/usr/bin/cloud", "/odd\udcfe"], {"/usr/bin/cloud": "added-package"}, {"/usr/bin/cloud": "cloud"})
+    origins.write(folder / origins.FILE, ["/usr/bin/cloud", "/odd\udcfe"], {"/usr/bin/cloud": "added-package"}, {"/usr/bin/cloud": "cloud"}, lambda path: Built("file", "0755"))
     told = drive.http.get(place, params={"path": "/usr/bin/cloud"}).json()
     assert (told["origin"]["by"], told["origin"]["what"], told["origin"]["rule"], told["source"]) == ("package", "cloud", "added-package", None)
     assert drive.http.get(f"{place}?path=/odd%FE").json()["origin"]["by"] == "last pass"
