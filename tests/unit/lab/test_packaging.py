@@ -50,5 +50,9 @@ def test_the_composed_service_listens_on_loopback_and_keeps_its_data() -> None:
     assert service["network_mode"] == "host"
     assert service["environment"]["FORGELET_HOST"] == "127.0.0.1"
     assert "ports" not in service
+    assert service["environment"]["FORGELET_URL"] == "http://127.0.0.1:${FORGELET_PORT:-8090}/api", "the command line inside finds it"
+    assert "privileged" not in service, "what it needs is named"
+    numbers = {rule.split()[1] for rule in service["device_cgroup_rules"]}
+    assert {"7:*", "10:237", "10:229"} <= numbers, "loop devices, their control, FUSE"
     assert (ROOT / "packaging" / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
     assert "/var/lib/forgelet:/var/lib/forgelet" in service["volumes"]
