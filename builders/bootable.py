@@ -60,6 +60,7 @@ MANAGERS = OWN_MANAGERS | {"ifupdown", "netplan.io"}
 
 
 BUS_ID = "/var/lib/dbus/machine-id"
+STATUS = "/var/lib/dpkg/status"
 
 
 class Tree:
@@ -67,6 +68,8 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.written: set[str] = set()
+        """Every path that was written through this."""
 
     def at(self, path: str, *, make: bool = True) -> Path:
         """The place of an absolute path in the tree, links in its parent folders resolved inside; with `make` these are made as needed."""
@@ -88,21 +91,33 @@ class Tree:
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """A regular file of root's; whatever else was there is replaced."""
-        place = self.at(path)
+        place = self._told(self.at(path))
         place.unlink(missing_ok=True)
         place.write_bytes(text.encode(errors="surrogateescape"))
         place.chmod(mode)
 
+    def append(self, path: str, text: str) -> None:
+        """At the end of a regular file, which is made when nothing is there; anything else that is there stays as it is."""
+        place = self.at(path)
+        if place.is_symlink() or (place.exists() and not place.is_file()):
+            return
+        with self._told(place).open("ab") as end:
+            end.write(text.encode(errors="surrogateescape"))
+
     def link(self, path: str, target: str) -> None:
         """A symbolic link; whatever was there is replaced."""
-        place = self.at(path)
+        place = self._told(self.at(path))
         if place.is_symlink() or place.exists():
             place.unlink()
         place.symlink_to(target)
 
+    def _told(self, place: Path) -> Path:
+        self.written.add(f"/{place.relative_to(self.root)}")
+        return place
 
-def make_bootable(root: Path, plan: BuildPlan, build_log: str, given: Callable[[str], bool]) -> None:
-    """Write what the machine needs. `given(path)`: whether the source brought that path itself (then it stays)."""
+
+def make_bootable(root: Path, plan: BuildPlan, build_log: str, given: Callable[[str], bool]) -> set[str]:
+    """Write what the machine needs; answers the paths. `given(path)`: whether the source brought that path itself (then it stays)."""
     tree = Tree(root)
     if not given("/etc/hostname"):
         tree.write("/etc/hostname", f"{plan.hostname}\n")
@@ -120,8 +135,10 @@ def make_bootable(root: Path, plan: BuildPlan, build_log: str, given: Callable[[
     if plan.command_unit:
         tree.write(COMMAND_UNIT, plan.command_unit)
         tree.link("/etc/systemd/system/multi-user.target.wants/forgelet-container.service", COMMAND_UNIT)
-    _append_log(tree, build_log)
+    # The source's history stays; the image's own installation follows it.
+    tree.append("/var/log/dpkg.log", build_log)
     _marks(tree, plan)
+    return tree.written
 
 
 def _missing_keys(tree: Tree, plan: BuildPlan) -> list[str]:
@@ -176,27 +193,18 @@ def _names_old_resolver(tree: Tree) -> bool:
     return bool(asked) and not any(one.startswith("127.") or one == "::1" for one in asked)
 
 
-def _append_log(tree: Tree, build_log: str) -> None:
-    # The source's history stays; the image's own installation follows it.
-    place = tree.at("/var/log/dpkg.log")
-    if place.is_symlink() or (place.exists() and not place.is_file()):
-        return
-    with place.open("ab") as log:
-        log.write(build_log.encode(errors="surrogateescape"))
-
-
 def _marks(tree: Tree, plan: BuildPlan) -> None:
     """Holds into dpkg's status, manual and automatic marks into apt's extended_states."""
     held = {package.name for package in plan.packages if package.hold}
     manual = {(p.name, p.arch) for p in plan.packages if not p.auto} | {(a.item, plan.arch) for a in plan.additions}
-    status = tree.at("/var/lib/dpkg/status")
+    status = tree.at(STATUS).read_bytes().decode(errors="surrogateescape")
     paragraphs, states = [], []
-    for fields in parse_stanzas(status.read_bytes().decode(errors="surrogateescape")):
+    for fields in parse_stanzas(status):
         if fields["Package"] in held:
             fields["Status"] = fields["Status"].replace("install ", "hold ", 1)
         paragraphs.append(write_stanza(fields))
         arch = fields["Architecture"]
         if (fields["Package"], arch) not in manual and not (arch == "all" and (fields["Package"], plan.arch) in manual):
             states.append(write_stanza({"Package": fields["Package"], "Architecture": plan.arch if arch == "all" else arch, "Auto-Installed": "1"}))
-    status.write_bytes("".join(paragraphs).encode(errors="surrogateescape"))
+    tree.write(STATUS, "".join(paragraphs))
     tree.write("/var/lib/apt/extended_states", "".join(states))

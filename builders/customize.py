@@ -15,13 +15,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders import origins, traces
 from builders.bootable import Tree, make_bootable
 from builders.epoch import clamp, source_date
 from builders.installation import Account, AccountGroup, Installation, Interface
-from builders.lastpass import tree
+from builders.lastpass import tree as walk
 from builders.placing import installers, place
 from builders.plan import BuildPlan
 from builders.stack import Stack, parse_document
+from builders.steps import Steps
 from builders.template import Template
 
 SCRIPTS = "/usr/local/lib/forgelet"
@@ -78,13 +80,15 @@ class Job:
     """The machine's sources.list, for one without a scan."""
     begun: int = 0
     """When the making of the base began, nanoseconds since 1970."""
+    image: str = ""
+    """Folder of the image, where it is written down what wrote which path (`traces.py`, `origins.py`); empty: nowhere."""
 
 
 def main(argv: list[str]) -> int:
     job, begun = Job(**json.loads(Path(argv[0]).read_text())), time.time_ns()
     apply(job)
     root = Path(job.root)
-    clamp(root, tree(root), job.begun if job.scratch else begun, source_date())
+    clamp(root, walk(root), job.begun if job.scratch else begun, source_date())
     return 0
 
 
@@ -92,18 +96,37 @@ def apply(job: Job) -> None:
     """Everything, in the order in which one thing needs another."""
     root = Path(job.root)
     tree, stack = Tree(root), parse_document(json.loads(job.document))
+    template, steps = Template(stack, Path(job.template)), Steps(root)
     if job.scratch:
-        plan = BuildPlan.model_validate_json(Path(job.plan).read_bytes())
-        make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), lambda path: False)
-        tree.write("/etc/apt/sources.list", job.sources)
-        if tree.at("/usr/sbin/sshd", make=False).exists():
-            tree.write("/etc/systemd/system/ssh.service.d/10-forgelet.conf", HOST_KEYS)
-    _accounts(root, stack.installation)
-    _settings(tree, stack.installation)
-    template = Template(stack, Path(job.template))
+        with steps.step(traces.START):
+            _start(tree, job)
+    with steps.step("its accounts"):
+        _accounts(root, stack.installation)
+    with steps.step("its settings"):
+        _settings(tree, stack.installation)
     for bundle in stack.own_bundles:
-        place(tree, bundle, template)
-    _scripts(tree, stack, template)
+        with steps.step(f"its bundle {bundle.name} {bundle.version}"):
+            place(tree, bundle, template)
+    with steps.step("its boot scripts"):
+        _scripts(tree, stack, template)
+    if job.image:
+        _write_down(root, Path(job.image), steps, scratch=job.scratch)
+
+
+def _start(tree: Tree, job: Job) -> None:
+    """What the last pass would have done for a machine that has a source."""
+    plan = BuildPlan.model_validate_json(Path(job.plan).read_bytes())
+    make_bootable(tree.root, plan, Path(job.build_log).read_text(errors="surrogateescape"), lambda path: False)
+    tree.write("/etc/apt/sources.list", job.sources)
+    if tree.at("/usr/sbin/sshd", make=False).exists():
+        tree.write("/etc/systemd/system/ssh.service.d/10-forgelet.conf", HOST_KEYS)
+
+
+def _write_down(root: Path, image: Path, steps: Steps, *, scratch: bool) -> None:
+    traces.write(image / traces.TEMPLATE, steps.rows)
+    if scratch:
+        packages = {place.stem.partition(":")[0] for place in (root / "var/lib/dpkg/info").glob("*.list")}
+        origins.write(image / origins.FILE, walk(root), {}, origins.owners(root, packages))
 
 
 def _inside(root: Path, *argv: str, given: str | None = None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from builders.capture import captured, pick
 from builders.explain import rules
-from builders.translate import TRANSLATED
+from builders.translate import names_surroundings
 from scanner.agent.tree import printable
 from scanner.report import FileEntry, Kind, Report, State
 
@@ -41,7 +41,7 @@ def fate(report: Report, entry: FileEntry) -> Fate:
         return Fate("not-brought", "the scan has no overlay: contents outside packages were not captured", "no-overlay")
     if entry.state == State.MISSING:
         return Fate("delete", "the source does not have it: a whiteout of the overlay takes it away")
-    if entry.path in TRANSLATED:
+    if names_surroundings(entry.path, head):
         return Fate("translate", rules()["translated"].reason, "translated")
     if entry.type == Kind.SOCKET:
         return Fate("restore", "a socket has no contents: it is made again, with owner, mode and time from the report")

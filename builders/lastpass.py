@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from builders import holes, origins
+from builders import holes, origins, traces
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
 from builders.bootable import Tree, digests, make_bootable
 from builders.built import look
@@ -38,6 +38,9 @@ from scanner.agent.found import KINDS
 from scanner.agent.tree import Root, printable
 from scanner.overlay import unpack
 from scanner.report import FileEntry, Report, State, walk_key
+
+LOADER = ("/etc/ld.so.cache", "/var/cache/ldconfig/aux-cache")
+"""What ldconfig(8) writes."""
 
 
 @dataclass(slots=True)
@@ -57,7 +60,8 @@ class Job:
     epoch: int = 0
     """The moment that the build's own files are given, seconds since 1970."""
     origins: str = ""
-    """The file to write down in what of the tree is the build's own (`origins.py`); empty: it is not."""
+    """The file to write down in what of the tree is the build's own (`origins.py`), and beside it what the pass did itself (`traces.py`);
+    empty: nothing is written down."""
 
 
 @dataclass(slots=True)
@@ -107,7 +111,7 @@ def apply(job: Job) -> Outcome:
     outcome.accounts = {name: [printable(os.fsencode(line)) for line in accounts.added[name]] for name in ("passwd", "group")}
     walk = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome)
     given = walk.run()
-    make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
+    started = make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     outcome.written = digests(Tree(root), plan)
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
     own = _set_times(root, report, job, {*outcome.translated, *(f"/etc/{name}" for name in TABLES)}, walk.nearest)
@@ -117,6 +121,13 @@ def apply(job: Job) -> Outcome:
             Path(job.origins), own, walk.kept, origins.owners(root, job.added), lambda path: look(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".")
         )
         folders.close()
+        steps = {
+            **dict.fromkeys(outcome.translated, traces.TRANSLATION),
+            **{f"/etc/{name}": traces.ACCOUNTS for name in TABLES},
+            **dict.fromkeys(started, traces.START),
+            **{path: traces.LOADER for path in LOADER if os.path.lexists(f"{root}{path}")},
+        }
+        traces.write(Path(job.origins).parent / traces.PASS, steps.items())
     return outcome
 
 

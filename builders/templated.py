@@ -86,7 +86,7 @@ def _customize(template: Template, scratch: bool, disk: Path, plan: Path, base: 
     system = template.stack.system
     sources = Archive(system.codename, system.arch, cache).sources() if scratch else ""
     with root_of(disk, "raw", work, writable=True) as root:
-        job = Job(str(root), str(template.folder), json.dumps(template.stack.document), str(plan), str(base.log), scratch, sources, base.begun)
+        job = Job(str(root), str(template.folder), json.dumps(template.stack.document), str(plan), str(base.log), scratch, sources, base.begun, str(plan.parent))
         job_file = work / "customize.json"
         job_file.write_text(json.dumps(asdict(job)))
         job_file.chmod(0o600)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 
 from builders.bootable import OWN_MANAGERS, Tree
 from builders.plan import BuildPlan
+from scanner.report import ScanReport
 
 FSTAB = "/etc/fstab"
-TRANSLATED = frozenset({FSTAB, "/etc/network/interfaces"})
-"""The files that every source may have; others are found by their folders."""
+INTERFACES = "/etc/network/interfaces"
 _WHY_DISK = "# Forgelet: not on the new machine, whose contents are all in one file system:"
 _WHY_ROOT = "# Forgelet: the new machine's own disk:"
 _WHY_NETWORK = "# Forgelet: the new machine's network is DHCP on every wired interface (90-forgelet-dhcp.network); the source had:"
@@ -41,12 +41,25 @@ def translate(tree: Tree, plan: BuildPlan, own_disk: str) -> dict[str, str]:
     return changed
 
 
+def names_surroundings(path: str, head: ScanReport) -> bool:
+    """Whether a build rewrites the source's file at `path`, unless the builder file says otherwise, as far as a report can tell."""
+    names = {package.name for package in head.packages}
+    if path == FSTAB or names & OWN_MANAGERS:
+        return path == FSTAB
+    if path == INTERFACES or path.startswith(f"{INTERFACES}.d/"):
+        return "ifupdown" in names
+    if path.startswith("/etc/netplan/"):
+        return "netplan.io" in names and path.endswith(".yaml")
+    fixed = {row.file for row in head.configuration.connections if row.addresses}
+    return path.startswith("/etc/systemd/network/") and path in fixed
+
+
 def _network(tree: Tree, plan: BuildPlan) -> Iterable[tuple[str, Callable[[str], str]]]:
     names = {package.name for package in plan.packages}
     if plan.network != "dhcp" or names & OWN_MANAGERS:
         return
     if "ifupdown" in names:
-        for path in ("/etc/network/interfaces", *_files(tree, "/etc/network/interfaces.d", "")):
+        for path in (INTERFACES, *_files(tree, "/etc/network/interfaces.d", "")):
             yield path, interfaces
     if "netplan.io" in names:
         for path in _files(tree, "/etc/netplan", ".yaml"):

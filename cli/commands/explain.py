@@ -38,7 +38,7 @@ def explain_image(
     path: Annotated[str, typer.Argument(help="An absolute path of the image; any bytes.")],
     output: Output = Format.TABLE,
 ) -> None:
-    """Explain one path of an image: which package, overlay entry, element or pass wrote it, and by which rule."""
+    """Explain one path of an image: which package, overlay entry, element, pass or step of its template wrote it, and by which rule."""
     found = client(context).get(f"images/{id}/explanation?path={quote(os.fsencode(path), safe='')}")
     if output is Format.JSON:
         render.as_json(found)

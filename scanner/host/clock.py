@@ -84,6 +84,11 @@ def real() -> datetime:
     return datetime.now(UTC)
 
 
+def of_inodes() -> int:
+    """The present moment of the clock by which the kernel stamps inodes, nanoseconds since 1970. Source: clock_gettime(2), CLOCK_REALTIME_COARSE."""
+    return time.clock_gettime_ns(5)
+
+
 def elapsed() -> float:
     """Seconds from an unspecified start, for what users wait for: as fast as the time that is set, and as far ahead."""
     found = _followed.setting()

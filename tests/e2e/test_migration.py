@@ -231,7 +231,7 @@ def test_the_overlay_holds_no_managed_file(bench: Bench, scan: int) -> None:
 
 @pytest.mark.parametrize(
     ("path", "by"),
-    [("/usr/sbin/nginx", "package"), ("/usr/bin/cloud-init", "package"), ("/opt/ledger", "overlay"), ("/etc/systemd/network/90-forgelet-dhcp.network", "last pass"), ("/boot/grub/grub.cfg", "base")],
+    [("/usr/sbin/nginx", "package"), ("/usr/bin/cloud-init", "package"), ("/opt/ledger", "overlay"), ("/etc/systemd/network/90-forgelet-dhcp.network", "last pass"), ("/boot/grub/grub.cfg", "base"), ("/etc/passwd", "last pass"), ("/etc/hosts", "last pass"), ("/etc/machine-id", "last pass")],
 )
 def test_what_wrote_a_path_into_the_image_is_told(bench: Bench, image: int, path: str, by: str) -> None:
     told = bench.json("image", "explain", "--id", str(image), path)

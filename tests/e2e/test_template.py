@@ -177,6 +177,19 @@ def test_what_was_edited_is_in_the_image_and_nothing_else_changed(
         assert scripts[0].endswith("'/opt/tools/setup.sh' --now\n")
         assert scripts[1:] == ["#!/bin/sh\n# early.sh\n", "#!/bin/sh\necho hello > /root/hello\n"]
         _look_at_bundle(root)
+    told = {path: bench.json("image", "explain", "--id", str(newest), path)["origin"] for path in WROTE}
+    assert {path: (one["by"], one["what"]) for path, one in told.items()} == WROTE
+
+
+WROTE = {
+    "/srv/data/packed/leaf": ("template", "its bundle my tools 1.0"),
+    "/home/carol": ("template", "its accounts"),
+    "/etc/motd": ("template", "its settings"),
+    "/etc/systemd/system/forgelet-first-boot.service": ("template", "its boot scripts"),
+    "/srv/edited": ("overlay", "the scan's overlay"),
+    "/etc/hosts": ("last pass", "what a machine needs to start"),
+    "/boot/grub/i386-pc/core.img": ("base", "diskimage-builder, with Forgelet's elements"),
+}
 
 
 def _look_at_installation(root: Path) -> None:

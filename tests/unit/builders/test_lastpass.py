@@ -450,7 +450,13 @@ def test_a_socket_is_there_again_with_its_owner_mode_and_time(source: Machine, b
 @pytest.fixture
 def made(source: Machine, base: Machine, tmp_path: Path) -> tuple[Report, Path]:
     """The report of the source, and the folder of an image that was made of it, as far as its origins are told."""
-    report, folder = overlay_scan(source), tmp_path / "image"
+    source.file("/etc/systemd/network/10-fixed.network", b"[Match]\nName=eth0\n[Network]\nAddress=192.0.2.9/24\n")
+    source.file("/etc/systemd/network/20-asks.network", b"[Match]\nName=eth1\n[Network]\nDHCP=yes\n")
+    source.file("/etc/fstab", b"/swapfile none swap sw 0 0\n")
+    source.file("/etc/hosts", b"127.0.0.1 localhost\n")
+    source.file("/var/log/dpkg.log", b"of the source\n")
+    folder = tmp_path / "image"
+    report = source.scan("/etc/hosts", choose=lambda report: lambda entry: pick(entry, set()))
     folder.mkdir()
     plan = plan_of(planned("nginx"), additions=["cloud"])
     plan.overlay = True
@@ -475,6 +481,16 @@ def made(source: Machine, base: Machine, tmp_path: Path) -> tuple[Report, Path]:
         ("/usr/lib/systemd/system/cloud.service", "package", "cloud", "added-package"),
         ("/boot/vmlinuz-6.1", "base", "diskimage-builder, with Forgelet's elements", "boot"),
         ("/etc/systemd/network/90-forgelet-dhcp.network", "last pass", "what a machine needs to start", None),
+        ("/etc/hosts", "last pass", "what a machine needs to start", "host-name"),
+        ("/etc/systemd/network/10-fixed.network", "last pass", "translation", "translated"),
+        ("/etc/systemd/network/20-asks.network", "overlay", "the scan's overlay", None),
+        ("/etc/fstab", "last pass", "translation", "translated"),
+        ("/etc/passwd", "last pass", "the merged accounts", "merged-accounts"),
+        ("/etc/machine-id", "last pass", "what a machine needs to start", "identity"),
+        ("/var/log/dpkg.log", "last pass", "what a machine needs to start", "build-log"),
+        ("/var/lib/dpkg/status", "last pass", "what a machine needs to start", "package-database"),
+        ("/etc/ld.so.cache", "last pass", "the loader's cache", "cache"),
+        ("/tmp/of-the-base", "base", "diskimage-builder, with Forgelet's elements", None),
     ],
 )
 def test_what_wrote_a_path_is_told(made: tuple[Report, Path], path: str, by: str, what: str, rule: str | None) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from builders import origins, traces
 from cli.client import Client
 from cli.commands.lesson import Service as Look
 from emulator.jobs import templates
@@ -213,6 +214,45 @@ def test_a_template_is_built_and_deleted_after_its_images(drive_templates: Templ
     assert http.delete(f"/api/{one['uri']}").status_code == 204
     assert rows(service) == []
     assert not service.folders.template(1).exists()
+
+
+@pytest.fixture
+def built(http: TestClient, service: Service) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Builds an image of a template to its end; the build is a fake's."""
+
+    def build(template: dict[str, Any]) -> dict[str, Any]:
+        asked = {"targetFormat": {"name": "openstack"}, "installProfile": {"diskSize": 2000, "memorySize": 512}}
+        image: dict[str, Any] = http.post(f"/api/{template['uri']}/images", json=asked).json()
+        assert service.queue.wait(image["jobId"], 10)
+        return image
+
+    return build
+
+
+def test_a_path_of_a_templates_image_is_explained(drive_templates: Templates, http: TestClient, service: Service, built: Callable[..., dict[str, Any]]) -> None:
+    drive_templates.upload(archive(STACK))
+    image = built(drive_templates.list()[-1])
+    place, folder = f"{BASE}/images/{image['dbId']}/explanation", service.folders.image(image["dbId"])
+    assert http.get(place, params={"path": "/srv"}).status_code == 409
+    origins.write(folder / origins.FILE, ["/srv", "/usr/bin/app"], {}, {"/usr/bin/app": "app"})
+    traces.write(folder / traces.TEMPLATE, [("/srv", "its bundle tools 1.0")])
+    told = http.get(place, params={"path": "/srv"}).json()
+    assert (told["origin"]["by"], told["origin"]["what"], told["source"]) == ("template", "its bundle tools 1.0", None)
+    assert http.get(place, params={"path": "/usr/bin/app"}).json()["origin"]["by"] == "package"
+    assert http.get(place, params={"path": "/nowhere"}).status_code == 404
+
+
+def test_a_path_of_the_image_of_a_scans_template_is_explained_as_the_scans(
+    drive_templates: Templates, http: TestClient, service: Service, built: Callable[..., dict[str, Any]]
+) -> None:
+    image = built(drive_templates.scanned())
+    place, folder = f"{BASE}/images/{image['dbId']}/explanation", service.folders.image(image["dbId"])
+    origins.write(folder / origins.FILE, ["/boot"], {"/boot": "boot"}, {})
+    traces.write(folder / traces.PASS, [("/etc/hosts", traces.START)])
+    told = http.get(place, params={"path": "/srv"}).json()
+    assert told["source"]["path"] == "/srv" and told["origin"]["by"] != "template"
+    assert http.get(place, params={"path": "/etc/hosts"}).json()["origin"]["by"] == "last pass"
+    assert http.get(place, params={"path": "/boot"}).json()["origin"]["by"] == "base"
 
 
 def test_a_format_that_cannot_be_built_is_refused(drive_templates: Templates, http: TestClient) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builders import origins
+from builders import origins, traces
 from builders.built import Built
 from emulator.resources.images.service import DETAILS
 from emulator.resources.users.tables import User
@@ -308,9 +308,13 @@ def test_a_path_of_an_image_is_explained_from_what_the_build_wrote_down(drive: A
     place = f"/api/{image['uri']}/explanation"
     drive.error(drive.http.get(place, params={"path": "/usr/bin/cloud"}), 409)
     origins.write(folder / origins.FILE, ["/usr/bin/cloud", "/odd\udcfe"], {"/usr/bin/cloud": "added-package"}, {"/usr/bin/cloud": "cloud"}, lambda path: Built("file", "0755"))
+    drive.error(drive.http.get(place, params={"path": "/usr/bin/cloud"}), 409)
+    traces.write(folder / traces.PASS, [("/etc/motd", traces.TRANSLATION), ("/odd\udcff", traces.START)])
     told = drive.http.get(place, params={"path": "/usr/bin/cloud"}).json()
     assert (told["origin"]["by"], told["origin"]["what"], told["origin"]["rule"], told["source"]) == ("package", "cloud", "added-package", None)
-    assert drive.http.get(f"{place}?path=/odd%FE").json()["origin"]["by"] == "last pass"
-    assert drive.http.get(place, params={"path": "/etc/motd"}).json()["source"]["path"] == "/etc/motd"
+    assert drive.http.get(f"{place}?path=/odd%FE").json()["origin"]["by"] == "base"
+    assert drive.http.get(f"{place}?path=/odd%FF").json()["origin"]["by"] == "last pass"
+    told = drive.http.get(place, params={"path": "/etc/motd"}).json()
+    assert (told["origin"]["what"], told["source"]["path"]) == ("translation", "/etc/motd")
     drive.error(drive.http.get(place, params={"path": "/nowhere"}), 404)
     drive.error(drive.http.get(place, params={"path": "nowhere"}), 400)

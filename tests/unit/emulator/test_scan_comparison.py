@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
+from scanner.configuration import Configuration, Connection
 from scanner.report import FileEntry, Package, Redacted, Report, ScanReport, System, file_table, write_head
 
 COMPARE = "/api/users/root/scancomparison"
+FIXED = Configuration(
+    connections=[
+        Connection(renderer="networkd", file="/etc/systemd/network/a.network", interface="eth0", addresses=["192.0.2.9/24"]),
+        Connection(renderer="networkd", file="/etc/systemd/network/b.network", interface="eth1", dhcp=True),
+    ]
+)
 
 
 def row(path: str, **fields: Any) -> FileEntry:
@@ -106,12 +113,16 @@ def explanation(drive: Any, scan: dict[str, Any], path: str) -> Any:
         (row("/srv/a"), {"redacted": [Redacted(path="/srv/a", secret="private key")]}, "supply"),
         (row("/srv/a", state="excluded", reason="user"), {}, "nothing"),
         (row("/etc/fstab"), {}, "translate"),
+        (row("/etc/network/interfaces"), {}, "restore"),
+        (row("/etc/network/interfaces.d/eth0"), {"packages": [Package(name="ifupdown", version="1", arch="amd64")]}, "translate"),
+        (row("/etc/systemd/network/a.network"), {"configuration": FIXED}, "translate"),
+        (row("/etc/systemd/network/b.network"), {"configuration": FIXED}, "restore"),
         (row("/etc/machine-id"), {}, "keep-own"),
     ],
 )
 def test_an_explanation_says_what_a_build_would_do(drive: Any, rewrite: Any, entry: FileEntry, head: dict[str, Any], action: str) -> None:
     scan = drive.scan()
-    rewrite(scan, entry, packages=[Package(name="n", version="1", arch="amd64")], **head)
+    rewrite(scan, entry, **{"packages": [Package(name="n", version="1", arch="amd64")], **head})
     told = explanation(drive, scan, entry.path).json()
     assert told["build"]["action"] == action
     assert told["build"]["why"] and told["rule"]
