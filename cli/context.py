@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -12,6 +12,9 @@ from cli.client import Client
 from cli.errors import FAILED, CommandError
 from cli.login import Connection, asked
 from cli.progress import Bar
+
+if TYPE_CHECKING:
+    from emulator.settings import Settings
 
 NoConfirm = Annotated[bool, typer.Option("--no-confirm", help="hammr's; nothing is asked here.")]
 INTERVAL = 0.3
@@ -22,13 +25,18 @@ def client(context: typer.Context) -> Client:
     """The client for this command, closed when the command ends."""
     if isinstance(context.obj, Client):
         return context.obj
-    from emulator import local
-
-    settings = local.load(**asked(context.obj if isinstance(context.obj, Connection) else Connection()))
+    settings = settings_of(context)
     keys = (settings.publickey, settings.secretkey)
     made = Client(settings.url, settings.user, settings.password, insecure=settings.insecure, ca=settings.ca, token=settings.token, keys=keys if any(keys) else None)
     context.call_on_close(made.close)
     return made
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings, with what the command line says of the connection."""
+    from emulator import local
+
+    return local.load(**asked(context.obj if isinstance(context.obj, Connection) else Connection()))
 
 
 class Left(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextvars import Context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,7 +63,11 @@ def tree() -> Any:
 
 
 def run(argv: list[str], obj: Any = None) -> int:
-    """One command to its end; how it ended, as an exit code. Nothing escapes."""
+    """One command to its end; how it ended, as an exit code. Nothing escapes, and nothing that it chose reaches the next one."""
+    return Context().run(_ended, argv, obj)
+
+
+def _ended(argv: list[str], obj: Any) -> int:
     try:
         ended = app(tidy(argv), standalone_mode=False, obj=obj)
         return ended if isinstance(ended, int) else 0

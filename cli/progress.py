@@ -1,4 +1,4 @@
-"""hammr's progress bar: drawn live on a terminal; elsewhere one line when it is over."""
+"""hammr's progress bar, on a terminal only; elsewhere one plain line when it is over."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ class Bar:
 
     def finish(self, percent: int, message: str) -> None:
         """Where it ended."""
-        self._put("\r" if self._drawn else "", percent, message, "\n")
+        if self._live:
+            self._put("\r" if self._drawn else "", percent, message, "\n")
+        else:
+            self._out.write(f"{percent}%: {showable(short(message))}\n")
+            self._out.flush()
 
     def leave(self) -> None:
         """Go to a new line when one is half drawn."""
@@ -46,6 +50,6 @@ class Bar:
             self._out.write("\n")
 
     def _put(self, before: str, percent: int, message: str, after: str) -> None:
-        width = min(WIDTH, shutil.get_terminal_size().columns - 1) if self._live else WIDTH
+        width = min(WIDTH, shutil.get_terminal_size().columns - 1)
         self._out.write(before + bar(percent, showable(short(message)), width) + after)
         self._out.flush()

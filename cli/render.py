@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -19,24 +20,20 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-class _Data:
-    """How this command writes what is for programs."""
-
-    yaml = False
-
-
+_YAML = ContextVar("yaml", default=False)
+"""Whether this command writes what is for programs as YAML. Each command has a context of its own (`cli.main.run`)."""
 T = TypeVar("T", bound=StrEnum)
 
 
 def chosen(asked: T) -> T:
     """Commands tell people and programs apart; that YAML is JSON written otherwise is a matter of the writing alone."""
-    _Data.yaml = asked.value == Format.YAML.value
-    return type(asked)("json") if _Data.yaml else asked
+    _YAML.set(asked.value == Format.YAML.value)
+    return type(asked)("json") if _YAML.get() else asked
 
 
 def yaml_wanted() -> bool:
     """Whether what is for programs is to be YAML."""
-    return _Data.yaml
+    return _YAML.get()
 
 
 Output = Annotated[Format, typer.Option("-o", "--output", callback=chosen, help="`json`, `yaml`: only that on standard output.")]
@@ -45,9 +42,24 @@ Output = Annotated[Format, typer.Option("-o", "--output", callback=chosen, help=
 def as_json(data: Any) -> None:
     """The whole answer as JSON, or as YAML where that was asked for; names that are not UTF-8 pass as escaped lone surrogates."""
     text = json.dumps(data, ensure_ascii=True, indent=1)
-    if _Data.yaml:
+    if _YAML.get():
         text = _yaml(data)
     sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def item(data: Any) -> None:
+    """One of many that come one after the other: a line of JSON, or an item of a YAML sequence."""
+    sys.stdout.write(_yaml([data]) if _YAML.get() else json.dumps(data) + "\n")
+    sys.stdout.flush()
+
+
+def told(output: Format, data: Any, *lines: str) -> None:
+    """How a command ended: `data` for programs, or `lines` for people."""
+    if output is Format.JSON:
+        as_json(data)
+        return
+    for line in lines:
+        say(line)
 
 
 def _yaml(data: Any) -> str:

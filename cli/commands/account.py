@@ -13,7 +13,7 @@ from cli.clouds import account_of
 from cli.commands.catalogue import show
 from cli.context import NoConfirm, client
 from cli.errors import CommandError
-from cli.render import Format, Output, as_json, say
+from cli.render import Format, Output, as_json, say, told
 
 app = typer.Typer(help="Cloud accounts.", no_args_is_help=True)
 
@@ -36,14 +36,16 @@ def create(
     file: Annotated[Path | None, typer.Option(help="YAML or JSON with `accounts`, or `builders` that have an `account`.")] = None,
     cloud: Annotated[str | None, typer.Option(help="A cloud of clouds.yaml, by name.")] = None,
     name: Annotated[str, typer.Option(help="With --cloud: what the account is called; as the cloud unless given.")] = "",
+    output: Output = Format.TABLE,
 ) -> None:
     """Keep the accounts of a file, all of hammr's keys understood, or a cloud of clouds.yaml."""
     if (file is None) == (cloud is None):
         raise CommandError("which account?", hint="give --file FILE, or --cloud NAME of clouds.yaml")
-    service = client(context)
+    service, made = client(context), []
     for account in accounts_of(file) if file is not None else [account_of(cloud or "", name)]:
-        made = service.post("accounts", request_of(account, (file or Path()).parent))
-        say(f"OK: account '{made['name']}' of {made['targetPlatform']['name']} has the number {made['dbId']}")
+        made.append(service.post("accounts", request_of(account, (file or Path()).parent)))
+    lines = [f"OK: account '{one['name']}' of {one['targetPlatform']['name']} has the number {one['dbId']}" for one in made]
+    told(output, {"credAccounts": {"credAccount": made}}, *lines)
 
 
 @app.command()
@@ -76,12 +78,12 @@ def accounts_of(file: Path) -> list[dict[str, Any]]:
     import yaml
 
     try:
-        told = yaml.safe_load(file.read_text(encoding="utf-8"))
+        read = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CommandError(f"{file} cannot be read: {error}") from error
-    if not isinstance(told, dict):
+    if not isinstance(read, dict):
         raise CommandError(f"{file} is no mapping", hint="accounts: [{type: OpenStack, name: …}]")
-    found = told.get("accounts") or [one.get("account") for one in told.get("builders") or [] if isinstance(one, dict)]
+    found = read.get("accounts") or [one.get("account") for one in read.get("builders") or [] if isinstance(one, dict)]
     listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     accounts = [account_of(str(one["cloud"]), str(one.get("name") or "")) if one.get("cloud") else one for one in listed]
     problems = [f"account {number}: {key} is missing" for number, one in enumerate(accounts, 1) for key in ("type", "name") if not one.get(key)]
@@ -126,14 +128,14 @@ def request_of(account: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 @app.command()
-def delete(context: typer.Context, id: Annotated[int, typer.Option("--id", help="Number of the account.")], no_confirm: NoConfirm = False) -> None:
+def delete(context: typer.Context, id: Annotated[int, typer.Option("--id", help="Number of the account.")], no_confirm: NoConfirm = False, output: Output = Format.TABLE) -> None:
     """Forget an account."""
     client(context).delete(f"accounts/{id}")
-    say("OK: deleted")
+    told(output, {"dbId": id, "deleted": True}, "OK: deleted")
 
 
 @app.command("rotate-key")
-def rotate_key(context: typer.Context) -> None:
+def rotate_key(context: typer.Context, output: Output = Format.TABLE) -> None:
     """Change the key that the service's stored secrets are encrypted with (`secrets.key` in its data folder); for an administrator."""
     said = client(context).control("POST", "secrets/rotation")
-    say(f"OK: {said['resealed']} secrets are encrypted with a new key; the old one is gone")
+    told(output, said, f"OK: {said['resealed']} secrets are encrypted with a new key; the old one is gone")

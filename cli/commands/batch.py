@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,16 +15,25 @@ import typer
 from cli import render
 from cli.commands.build import read_file
 from cli.errors import USER
+from cli.render import Format, Output
 
 PROMPT = "forgelet> "
 LEAVE = ("quit", "exit")
 
 
 def batch(
-    context: typer.Context, file: Annotated[Path, typer.Option(help="A file with a command a line; empty lines and those that begin with # are left out.")]
+    context: typer.Context,
+    file: Annotated[Path, typer.Option(help="A file with a command a line; empty lines and those that begin with # are left out.")],
+    output: Output = Format.TABLE,
 ) -> None:
     """Run the commands of a file, one after the other. One that fails does not stop the others; the first failure's exit code is the batch's."""
-    codes = [_one(line, context.obj, shown=True) for line in read_file(file).splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line for line in read_file(file).splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if output is Format.JSON:
+        done = [_heard(line, context.obj) for line in lines]
+        render.as_json({"commands": done})
+        codes = [one["exitCode"] for one in done]
+    else:
+        codes = [_one(line, context.obj, shown=True) for line in lines]
     raise typer.Exit(next((code for code in codes if code), 0))
 
 
@@ -34,6 +45,13 @@ def shell(context: typer.Context) -> None:
             return
         if words:
             _one(" ".join([*words[1:], "--help"]) if words[0] == "help" else line, context.obj, shown=False)
+
+
+def _heard(line: str, connection: Any) -> dict[str, Any]:
+    """One command, with what it printed on standard output."""
+    with redirect_stdout(io.StringIO()) as out:
+        code = _one(line, connection, shown=False)
+    return {"command": line, "exitCode": code, "output": out.getvalue()}
 
 
 def _one(line: str, connection: Any, *, shown: bool) -> int:

@@ -33,38 +33,42 @@ def list_bundles(context: typer.Context, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
-def validate(file: File) -> None:
+def validate(file: File, output: Output = Format.TABLE) -> None:
     """Check a bundle file; no service is needed."""
     from emulator import local
 
-    for line in local.validate_bundle(read_file(file), file.name):
-        render.say(f"  {line}")
-    render.say(f"OK: Syntax of bundle file [{file.name}] is ok")
+    found = local.validate_bundle(read_file(file), file.name)
+    told = {"file": file.name, "valid": True, "found": found}
+    render.told(output, told, *(f"  {line}" for line in found), f"OK: Syntax of bundle file [{file.name}] is ok")
 
 
 @app.command()
 def create(
-    context: typer.Context, file: File, archive_path: Annotated[Path | None, typer.Option(help="Keep the archive that is sent, here.")] = None
+    context: typer.Context,
+    file: File,
+    archive_path: Annotated[Path | None, typer.Option(help="Keep the archive that is sent, here.")] = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Create a bundle from a bundle file and the files that it names; of an archive it is the same as import."""
     if file.name.endswith((".tar.gz", ".tgz")):
-        send(client(context), file, "bundle", "bundleimports", "imported=False")
+        send(client(context), file, "bundle", "bundleimports", "imported=False", output)
         return
     from emulator import local
 
     text = read_file(file)
     local.validate_bundle(text, file.name)
-    render.say(f"OK: Syntax of bundle file [{file.name}] is ok")
+    if output is not Format.JSON:
+        render.say(f"OK: Syntax of bundle file [{file.name}] is ok")
     with tempfile.TemporaryDirectory(prefix="forgelet-") as folder:
         archive = archive_path or Path(folder) / "archive.tar.gz"
         pack_bundle(file, text, archive)
-        send(client(context), archive, "bundle", "bundleimports", "imported=False")
+        send(client(context), archive, "bundle", "bundleimports", "imported=False", output)
 
 
 @app.command("import")
-def import_archive(context: typer.Context, file: Annotated[Path, typer.Option(help="The archive (.tar.gz).")]) -> None:
+def import_archive(context: typer.Context, file: Annotated[Path, typer.Option(help="The archive (.tar.gz).")], output: Output = Format.TABLE) -> None:
     """Create a bundle from an archive."""
-    send(client(context), file, "bundle", "bundleimports", "imported=True")
+    send(client(context), file, "bundle", "bundleimports", "imported=True", output)
 
 
 @app.command()
@@ -73,11 +77,12 @@ def export(
     id: Id,
     file: Annotated[Path | None, typer.Option(help="Where to write the archive; NAME.tar.gz.")] = None,
     output_format: Annotated[str, typer.Option("--outputFormat", help="`yaml` or `json`.")] = "yaml",
+    output: Output = Format.TABLE,
 ) -> None:
     """Write a bundle as an archive that can be edited, imported again, and kept."""
     service = client(context)
     into = file or Path(f"{service.get(f'mysoftware/{id}')['name']}.tar.gz")
-    fetch(service, f"mysoftware/{id}/exports", output_format, into)
+    fetch(service, f"mysoftware/{id}/exports", output_format, into, output)
 
 
 @app.command()
@@ -86,16 +91,17 @@ def clone(
     id: Id,
     name: Annotated[str, typer.Option(help="Name of the clone.")],
     version: Annotated[str, typer.Option(help="Version of the clone.")],
+    output: Output = Format.TABLE,
 ) -> None:
     """The same bundle under another name or version."""
     made = client(context).post(f"mysoftware/{id}/clone", {"name": name, "version": version})
-    render.say(f"OK: bundle {made['dbId']}: {made['name']} {made['version']}")
+    render.told(output, made, f"OK: bundle {made['dbId']}: {made['name']} {made['version']}")
 
 
 @app.command()
-def delete(context: typer.Context, id: Id, no_confirm: Annotated[bool, typer.Option("--no-confirm", help="Do not ask.")] = False) -> None:
+def delete(context: typer.Context, id: Id, no_confirm: Annotated[bool, typer.Option("--no-confirm", help="Do not ask.")] = False, output: Output = Format.TABLE) -> None:
     """Delete a bundle; templates keep what they took of it."""
-    remove(client(context), "bundle", f"mysoftware/{id}", ask=not no_confirm)
+    remove(client(context), "bundle", f"mysoftware/{id}", output, ask=not no_confirm)
 
 
 @app.command()

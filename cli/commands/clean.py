@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.render import say
+from cli.render import Format, Output, told
 from emulator import local
 
 
@@ -14,8 +14,8 @@ def clean(
     keep_cache: Annotated[
         bool, typer.Option("--keep-cache", help="Leave cached base disks and the images of the lab.")
     ] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Take away containers, images, virtual machines, loop devices, mounts and data that Forgelet made; nothing else."""
-    for line in local.clean(keep_cache=keep_cache):
-        say(f"... {line}")
-    say("OK: clean")
+    gone = local.clean(keep_cache=keep_cache)
+    told(output, {"removed": gone}, *(f"... {line}" for line in gone), "OK: clean")

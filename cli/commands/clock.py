@@ -44,17 +44,23 @@ def step(context: typer.Context, seconds: Annotated[float, typer.Argument(help="
 
 
 @app.command()
-def real(context: typer.Context) -> None:
+def real(context: typer.Context, output: Output = Format.TABLE) -> None:
     """The machine's time again."""
-    client(context).control("DELETE", "clock")
-    render.say("OK: the machine's time")
+    service = client(context)
+    service.control("DELETE", "clock")
+    render.told(output, service.control("GET", "clock"), "OK: the machine's time")
 
 
 @app.command()
-def ids(context: typer.Context, seed: Annotated[str | None, typer.Option(help="The same numbers after the same seed.")] = None, random: Annotated[bool, typer.Option("--random", help="At random again.")] = False) -> None:
+def ids(
+    context: typer.Context,
+    seed: Annotated[str | None, typer.Option(help="The same numbers after the same seed.")] = None,
+    random: Annotated[bool, typer.Option("--random", help="At random again.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
     """Seed the numbers that are drawn, or show the seed. Secrets are never seeded."""
     service = client(context)
     if random:
         service.control("DELETE", "ids")
     told = service.control("GET", "ids") if seed is None else service.control("PUT", "ids", {"seed": seed})
-    render.say("at random" if told["seed"] is None else f"seed {told['seed']}, {told['drawn']} drawn")
+    render.told(output, told, "at random" if told["seed"] is None else f"seed {told['seed']}, {told['drawn']} drawn")

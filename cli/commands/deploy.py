@@ -193,9 +193,11 @@ def terminate(
     id: Id = None,
     named: Named = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="hammr's; nothing is asked here.")] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """End an instance and take it away."""
-    client(context).delete(f"deployments/{one_of(id, named, 'deployment')}")
-    render.say("OK: terminated")
+    number = one_of(id, named, "deployment")
+    client(context).delete(f"deployments/{number}")
+    render.told(output, {"applicationId": number, "deleted": True}, "OK: terminated")
 
 

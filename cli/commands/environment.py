@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import render
 from cli.client import Client
-from cli.context import client
+from cli.context import client, settings_of
 from cli.errors import UNREACHABLE, CommandError
 from cli.render import Format, Output
+
+if TYPE_CHECKING:
+    from emulator.settings import Settings
 
 TOOLS = ("forgelet", "hammr", "openstack", "docker")
 
@@ -25,8 +28,7 @@ def env(
     """Print what tools need to find the service, for a shell: eval "$(forgelet env)". Passwords of cloud accounts are never told."""
     if tool and tool not in TOOLS:
         raise CommandError(f"there is no tool '{tool}'", hint="one of " + ", ".join(TOOLS))
-    service = client(context)
-    found = {name: value for one in TOOLS if tool in ("", one) for name, value in _variables(service, one, account, asked=bool(tool)).items()}
+    found = {name: value for one in TOOLS if tool in ("", one) for name, value in _variables(context, one, account, asked=bool(tool)).items()}
     if output is Format.JSON:
         render.as_json(found)
         return
@@ -34,18 +36,31 @@ def env(
         render.say(f"export {name}={shlex.quote(value)}")
 
 
-def _variables(service: Client, tool: str, account: str, *, asked: bool) -> dict[str, str]:
+def _variables(context: typer.Context, tool: str, account: str, *, asked: bool) -> dict[str, str]:
     if tool == "forgelet":
-        return {"FORGELET_URL": service.url, "FORGELET_USER": service.user, "FORGELET_PASSWORD": service.password}
+        return _ours(settings_of(context))
     if tool == "hammr":
-        # hammr reads no environment: its options are put where its alias finds them.
-        return {"HAMMR_OPTIONS": shlex.join(["-a", service.url, "-u", service.user, "-p", service.password])}
+        return {"HAMMR_OPTIONS": shlex.join(_options(settings_of(context)))}
     if tool == "docker":
         from emulator import local
 
         found = local.docker_host()
         return {"DOCKER_HOST": found} if found else {}
-    return _openstack(service, account, asked=asked)
+    return _openstack(client(context), account, asked=asked)
+
+
+def _ours(settings: Settings) -> dict[str, str]:
+    """All that says where the service is and who asks; without a password where keys are used instead."""
+    keys = {"FORGELET_PUBLICKEY": settings.publickey, "FORGELET_SECRETKEY": settings.secretkey}
+    secret = keys if any(keys.values()) else {"FORGELET_PASSWORD": settings.password}
+    more = {"FORGELET_TOKEN": settings.token, "FORGELET_CA": settings.ca, "FORGELET_INSECURE": "1" if settings.insecure else ""}
+    return {"FORGELET_URL": settings.url, "FORGELET_USER": settings.user, **secret, **{name: value for name, value in more.items() if value}}
+
+
+def _options(settings: Settings) -> list[str]:
+    """hammr reads no environment: its options are put where its alias finds them. With options it looks at no certificate (PROTOCOL 1.1)."""
+    keys = ["-k", settings.publickey, "-s", settings.secretkey]
+    return ["-a", settings.url, "-u", settings.user, *(keys if settings.publickey or settings.secretkey else ["-p", settings.password])]
 
 
 def _openstack(service: Client, wanted: str, *, asked: bool) -> dict[str, str]:

@@ -18,6 +18,7 @@ def evidence(
     context: typer.Context,
     id: Annotated[int, typer.Option("--id", help="Number of the image.")],
     file: Annotated[Path | None, typer.Option(help="Where to write the archive; `evidence-ID.tar.gz` unless given.")] = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Write what the image's last proof stands on as one archive: reports, spec, plan, logs, fidelity report, hashes."""
     place = file or Path(f"evidence-{id}.tar.gz")
@@ -25,8 +26,9 @@ def evidence(
         pass
     with place.open("rb") as archive:
         digest = hashlib.file_digest(archive, "sha256").hexdigest()
-    render.say(f"OK: {place}, {render.size(place.stat().st_size)}")
-    render.say(f"check it anywhere: forgelet verify --bundle {place} --sha256 {digest}")
+    size = place.stat().st_size
+    lines = (f"OK: {place}, {render.size(size)}", f"check it anywhere: forgelet verify --bundle {place} --sha256 {digest}")
+    render.told(output, {"file": str(place), "size": size, "sha256": digest}, *lines)
 
 
 def verify(

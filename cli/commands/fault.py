@@ -63,10 +63,14 @@ def set_fault(
 
 
 @app.command()
-def delete(context: typer.Context, number: Annotated[int | None, typer.Argument(metavar="[ID]", help="Number of the fault; all unless given.")] = None) -> None:
+def delete(
+    context: typer.Context,
+    number: Annotated[int | None, typer.Argument(metavar="[ID]", help="Number of the fault; all unless given.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Take a fault away, or all of them."""
     client(context).control("DELETE", "faults" if number is None else f"faults/{number}")
-    render.say("OK: no faults are left" if number is None else f"OK: fault {number} is taken away")
+    render.told(output, {"dbId": number, "deleted": True}, "OK: no faults are left" if number is None else f"OK: fault {number} is taken away")
 
 
 @app.command()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import render
+from cli.context import settings_of
 from cli.errors import CommandError
-from cli.login import Connection, asked
-from emulator import local
+from cli.render import Format, Output
 
 if TYPE_CHECKING:
     from emulator.settings import Settings
@@ -49,17 +48,17 @@ def hammr(
     write: Annotated[bool, typer.Option("--write", help="Write hammr's credentials file, from the connection's options and settings.")] = False,
     to: Annotated[Path, typer.Option(help="With --write: another file (.yml).")] = PLACE,
     force: Annotated[bool, typer.Option("--force", "-f", help="With --write: replace a file that is there.")] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Say how to get the real client, hammr 3.8.13, and how it finds this service."""
-    settings = local.load(**asked(context.obj if isinstance(context.obj, Connection) else Connection()))
+    settings, file = settings_of(context), to.expanduser()
+    # Nobody is told passwords that he did not ask for.
+    told = {"url": settings.url, "user": settings.user, "credentials": str(file), "written": write}
     if not write:
-        # A person is not to be told passwords that he did not ask for.
-        sys.stdout.write(TEXT.format(place=PLACE, url=settings.url, user=settings.user))
+        render.told(output, told, TEXT.format(place=PLACE, url=settings.url, user=settings.user).rstrip())
         return
-    file = to.expanduser()
     _write(file, credentials(settings), force=force)
-    render.say(f"OK: {file}")
-    render.say("next: hammr user info" if to == PLACE else f"next: hammr -c {file} user info")
+    render.told(output, told, f"OK: {file}", "next: hammr user info" if to == PLACE else f"next: hammr -c {file} user info")
 
 
 def credentials(settings: Settings) -> str:

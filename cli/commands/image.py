@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,15 +104,16 @@ def download(
     publish_id: PublishId = None,
     file: Annotated[Path | None, typer.Option(help="Where to write the disk; with --id: here, under its own name, unless given.")] = None,
     format: Annotated[str | None, typer.Option(help="`qcow2` or `raw`, as it was built.")] = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Download the disk of an image, as it was built or as a cloud has it."""
-    place, shown, done = _place(id, publish_id), Bar(), 0
+    place, shown, done = _place(id, publish_id), Bar(sys.stderr if output is Format.JSON else None), 0
     query, service = {"format": format} if format else {}, client(context)
     file = file or Path(_own_name(service.get(place), format))
     for done, total in service.download(f"{place}/download", file, **query):
         shown.draw(100 * done // total if total else 0, f"{render.size(done)} of {render.size(total)}")
     shown.finish(100, render.size(done))
-    render.say(f"OK: {file}")
+    render.told(output, {"file": str(file), "size": done}, f"OK: {file}")
 
 
 def _own_name(image: dict[str, Any], format: str | None) -> str:
@@ -124,18 +126,19 @@ def _own_name(image: dict[str, Any], format: str | None) -> str:
 
 
 @app.command()
-def delete(context: typer.Context, id: EitherId = None, publish_id: PublishId = None) -> None:
+def delete(context: typer.Context, id: EitherId = None, publish_id: PublishId = None, output: Output = Format.TABLE) -> None:
     """Delete an image, here or in its cloud; what is being done for it is stopped first."""
     client(context).delete(_place(id, publish_id))
-    render.say("OK: deleted")
+    render.told(output, {"dbId": id or publish_id, "deleted": True}, "OK: deleted")
 
 
 @app.command()
-def cancel(context: typer.Context, id: EitherId = None, publish_id: PublishId = None) -> None:
+def cancel(context: typer.Context, id: EitherId = None, publish_id: PublishId = None, output: Output = Format.TABLE) -> None:
     """Stop the build or the proof of an image, or the sending of it."""
     place = _place(id, publish_id)
     client(context).delete(f"{place}/{'status' if publish_id is None else 'cancel'}")
-    render.say(f"OK: what runs for {'image' if publish_id is None else 'publication'} {place.rpartition('/')[2]} is being stopped")
+    what = "image" if publish_id is None else "publication"
+    render.told(output, {"dbId": id or publish_id, "cancelled": True}, f"OK: what runs for {what} {place.rpartition('/')[2]} is being stopped")
 
 
 def _place(id: int | None, publish_id: int | None) -> str:

@@ -70,11 +70,16 @@ def log(
     id: Id = None,
     numbered: Numbered = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the job has ended.")] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Print the log of a job."""
     job = one_of(id, numbered, "job")
     try:
-        for piece in client(context).log(job, follow):
+        pieces = client(context).log(job, follow)
+        if output is Format.JSON:
+            render.as_json({"dbId": job, "lines": "".join(pieces).splitlines()})
+            return
+        for piece in pieces:
             sys.stdout.write(piece.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8"))
             sys.stdout.flush()
     except KeyboardInterrupt as error:
@@ -82,11 +87,12 @@ def log(
 
 
 @app.command()
-def cancel(context: typer.Context, id: Id = None, numbered: Numbered = None) -> None:
+def cancel(context: typer.Context, id: Id = None, numbered: Numbered = None, output: Output = Format.TABLE) -> None:
     """Stop a job; what it held is given back."""
     job = one_of(id, numbered, "job")
     told = client(context).control("DELETE", f"jobs/{job}")
     if told["state"] in ("done", "failed"):
-        render.say(f"job {job} had already ended: {told['state']}")
+        line = f"job {job} had already ended: {told['state']}"
     else:
-        render.say(f"OK: job {job} is being stopped" if told["state"] == "running" else f"OK: job {job} is cancelled")
+        line = f"OK: job {job} is being stopped" if told["state"] == "running" else f"OK: job {job} is cancelled"
+    render.told(output, told, line)

@@ -88,12 +88,14 @@ def follow(
     after: Annotated[int, typer.Option(help="Begin after the entry of this number.")] = 0,
     output: Output = Format.TABLE,
 ) -> None:
-    """Print entries as they come, until Ctrl-C; with `-o json` one object a line."""
+    """Print entries as they come, until Ctrl-C; with `-o json` one object a line, with `-o yaml` one item of a list after the other."""
     query = _query(kind, of, method, path, operation, status, job, unread)
     for line in client(context).events("journal/events", **query, **({"after": after} if after else {})):
         entry = json.loads(line)
-        words = [str(one) for one in _row(entry) if one != ""]
-        render.say(json.dumps(entry) if output is Format.JSON else "  ".join(words))
+        if output is Format.JSON:
+            render.item(entry)
+        else:
+            render.say("  ".join(str(one) for one in _row(entry) if one != ""))
 
 
 @app.command()
@@ -105,6 +107,7 @@ def export(
     path: Path_ = "",
     operation: Operation = "",
     status: Status = "",
+    output: Output = Format.TABLE,
 ) -> None:
     """Write the requests as HAR 1.2, without their secrets."""
     told = client(context).control("GET", "journal/har", **_query("", of, method, path, operation, status, 0, False))
@@ -112,14 +115,15 @@ def export(
         render.as_json(told)
         return
     har.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    render.say(f"OK: {len(told['log']['entries'])} requests in {har}")
+    requests = len(told["log"]["entries"])
+    render.told(output, {"file": str(har), "requests": requests}, f"OK: {requests} requests in {har}")
 
 
 @app.command()
-def clear(context: typer.Context) -> None:
+def clear(context: typer.Context, output: Output = Format.TABLE) -> None:
     """Forget all entries."""
     client(context).control("DELETE", "journal")
-    render.say("OK: the journal is empty")
+    render.told(output, {"deleted": True}, "OK: the journal is empty")
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.commands import lesson
-from cli.render import Format, Output, as_json, say, table, warn
+from cli.render import Format, Output, as_json, say, table, told, warn
 from emulator import local
 
 if TYPE_CHECKING:
@@ -74,13 +74,14 @@ def list_systems(
 def down(
     name: Annotated[str, typer.Argument(help="The container's name, or a lesson's, as `lab list` shows it.")],
     image: Annotated[bool, typer.Option("--image", help="Remove its image too: the next `up` builds it anew.")] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Take a live system, or those of a lesson, down. Its image stays, so that the next `up` takes a second."""
     if lesson.is_lesson(name):
         local.lesson_end(name)
     else:
         local.lab_down(name, image=image)
-    say(f"OK: {name} is down")
+    told(output, {"name": name, "status": "down"}, f"OK: {name} is down")
 
 
 @app.command()

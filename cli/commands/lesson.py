@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import render
 from cli.client import Client
 from cli.context import client
 from cli.errors import DIFFERENT, USER, CommandError
@@ -103,9 +104,10 @@ def check(
     raise typer.Exit(0 if done else DIFFERENT)
 
 
-def hint(name: Name) -> None:
+def hint(name: Name, output: Output = Format.TABLE) -> None:
     """The next hint of a lesson."""
-    say(local.lesson_hint(name))
+    found = local.lesson_hint(name)
+    render.told(output, {"lesson": name, "hint": found}, found)
 
 
 def reset(name: Name, output: Output = Format.TABLE) -> None:

@@ -108,10 +108,11 @@ def show(context: typer.Context, id: Id = None, numbered: Numbered = None, outpu
 
 
 @app.command()
-def stop(context: typer.Context, id: Id = None, numbered: Numbered = None) -> None:
+def stop(context: typer.Context, id: Id = None, numbered: Numbered = None, output: Output = Format.TABLE) -> None:
     """Stop a migration in the stage where it is. What was made stays."""
-    client(context).post(f"migrations/{one_of(id, numbered, 'migration')}/stop", {})
-    render.say("OK: stopped")
+    number = one_of(id, numbered, "migration")
+    client(context).post(f"migrations/{number}/stop", {})
+    render.told(output, {"dbId": number, "stopped": True}, "OK: stopped")
 
 
 @app.command()
@@ -134,10 +135,12 @@ def delete(
     id: Id = None,
     numbered: Numbered = None,
     no_confirm: NoConfirm = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Forget a migration; it is stopped first. What it made stays."""
-    client(context).delete(f"migrations/{one_of(id, numbered, 'migration')}")
-    render.say("OK: deleted")
+    number = one_of(id, numbered, "migration")
+    client(context).delete(f"migrations/{number}")
+    render.told(output, {"dbId": number, "deleted": True}, "OK: deleted")
 
 
 def request_of(text: str, file: Path) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def delete(
     id: Id,
     scantype: Annotated[str, typer.Option(help="`scan`, `instance` (a whole group) or `all`.")] = "scan",
     scansonly: Annotated[bool, typer.Option("--scansonly", help="With --scantype instance: the scans of the group, which stays.")] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Delete a scan, a group of scans, or all of them."""
     if scansonly and scantype != "instance":
@@ -71,7 +72,7 @@ def delete(
         service.delete("scannedinstances")
     else:
         raise CommandError(f"there is no scan type '{scantype}'", hint="--scantype scan, instance or all")
-    render.say("OK: deleted")
+    render.told(output, {"dbId": id, "scantype": scantype, "deleted": True}, "OK: deleted")
 
 
 @app.command("import")
@@ -80,12 +81,15 @@ def import_scan(
     id: Id,
     name: Annotated[str, typer.Option(help="Name of the template to be made.")],
     version: Annotated[str, typer.Option(help="Its version.")],
+    output: Output = Format.TABLE,
 ) -> None:
     """Make a template from a scan."""
     service = client(context)
     asked = {"importedObjectName": name, "importedObjectVersion": version}
     made = service.post(f"{below(find(service, id)['uri'])}/imports", asked)
-    render.say("Importing scan ...")
-    follow(service, made["jobId"])
+    quiet = output is Format.JSON
+    if not quiet:
+        render.say("Importing scan ...")
+    follow(service, made["jobId"], quiet=quiet)
     templates = service.get("appliances", query=f"name=='{name}';version=='{version}'")["appliances"]["appliance"]
-    render.say(f"OK: template {templates[0]['dbId']}: {name} {version}")
+    render.told(output, templates[0], f"OK: template {templates[0]['dbId']}: {name} {version}")

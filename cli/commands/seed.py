@@ -57,7 +57,7 @@ def _tell(told: dict[str, Any]) -> None:
 
 
 @app.command()
-def delete(context: typer.Context, name: Name) -> None:
+def delete(context: typer.Context, name: Name, output: Output = Format.TABLE) -> None:
     """Forget a seed; what it made stays."""
     client(context).control("DELETE", f"seeds/{name}")
-    render.say("OK: forgotten")
+    render.told(output, {"name": name, "deleted": True}, "OK: forgotten")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -69,27 +70,38 @@ def load(context: typer.Context, name: Name, output: Output = Format.TABLE) -> N
 
 
 @app.command()
-def delete(context: typer.Context, name: Name) -> None:
+def delete(context: typer.Context, name: Name, output: Output = Format.TABLE) -> None:
     """Delete a snapshot."""
     client(context).control("DELETE", f"snapshots/{name}")
-    render.say("OK: deleted")
+    render.told(output, {"name": name, "deleted": True}, "OK: deleted")
 
 
 @app.command()
-def export(context: typer.Context, name: Name, file: Annotated[Path | None, typer.Option(help="File to write; NAME.tar.zst unless given.")] = None) -> None:
+def export(
+    context: typer.Context,
+    name: Name,
+    file: Annotated[Path | None, typer.Option(help="File to write; NAME.tar.zst unless given.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
     """Write a snapshot into one file, for another machine. It holds password hashes and stored secrets: keep it so."""
-    into, bar = file or Path(f"{name}.tar.zst"), Bar()
+    into, bar = file or Path(f"{name}.tar.zst"), Bar(sys.stderr if output is Format.JSON else None)
     for done, total in client(context).control_download(f"snapshots/{name}/archive", into):
         bar.draw(100 * done // max(total, 1), into.name)
     bar.finish(100, into.name)
-    render.say(f"OK: {into}")
+    render.told(output, {"name": name, "file": str(into), "size": into.stat().st_size}, f"OK: {into}")
 
 
 @app.command("import")
-def take(context: typer.Context, file: Annotated[Path, typer.Argument(help="What `snapshot export` wrote.")], name: Annotated[str, typer.Option(help="Another name for it.")] = "", replace: Replace = False) -> None:
+def take(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="What `snapshot export` wrote.")],
+    name: Annotated[str, typer.Option(help="Another name for it.")] = "",
+    replace: Replace = False,
+    output: Output = Format.TABLE,
+) -> None:
     """Take in a snapshot of another machine; `load` it then."""
     try:
         told = client(context).control_upload("snapshots", file, name=name, replace=replace)
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}") from error
-    render.say(f"OK: snapshot '{told['name']}'")
+    render.told(output, told, f"OK: snapshot '{told['name']}'")

@@ -45,13 +45,13 @@ def list_templates(context: typer.Context, output: Output = Format.TABLE) -> Non
 
 
 @app.command()
-def validate(file: File) -> None:
+def validate(file: File, output: Output = Format.TABLE) -> None:
     """Check a template file; no service is needed."""
     from emulator import local
 
-    for line in local.validate_template(read_file(file), file.name):
-        render.say(f"  {line}")
-    render.say(f"OK: Syntax of template file [{file.name}] is ok")
+    found = local.validate_template(read_file(file), file.name)
+    told = {"file": file.name, "valid": True, "found": found}
+    render.told(output, told, *(f"  {line}" for line in found), f"OK: Syntax of template file [{file.name}] is ok")
 
 
 @app.command()
@@ -62,20 +62,22 @@ def create(
     force: Force = False,
     rbundles: Reuse = False,
     usemajor: Major = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Create a template from a template file and the files that it names; of an archive it is the same as import."""
     if file.name.endswith((".tar.gz", ".tgz")):
-        send(client(context), file, "template", "imports", f"imported=False&force={force}&reuseBundles={rbundles}&useMajor={usemajor}")
+        send(client(context), file, "template", "imports", f"imported=False&force={force}&reuseBundles={rbundles}&useMajor={usemajor}", output)
         return
     from emulator import local
 
     text = read_file(file)
     local.validate_template(text, file.name)
-    render.say(f"OK: Syntax of template file [{file.name}] is ok")
+    if output is not Format.JSON:
+        render.say(f"OK: Syntax of template file [{file.name}] is ok")
     with tempfile.TemporaryDirectory(prefix="forgelet-") as folder:
         archive = archive_path or Path(folder) / "archive.tar.gz"
         pack(file, text, archive)
-        send(client(context), archive, "template", "imports", f"imported=False&force={force}&reuseBundles={rbundles}&useMajor={usemajor}")
+        send(client(context), archive, "template", "imports", f"imported=False&force={force}&reuseBundles={rbundles}&useMajor={usemajor}", output)
 
 
 @app.command("import")
@@ -85,9 +87,10 @@ def import_archive(
     force: Force = False,
     rbundles: Reuse = False,
     usemajor: Major = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Create a template from an archive."""
-    send(client(context), file, "template", "imports", f"imported=True&force={force}&reuseBundles={rbundles}&useMajor={usemajor}")
+    send(client(context), file, "template", "imports", f"imported=True&force={force}&reuseBundles={rbundles}&useMajor={usemajor}", output)
 
 
 @app.command()
@@ -96,9 +99,10 @@ def export(
     id: Id,
     file: Annotated[Path, typer.Option(help="Where to write the archive.")] = Path("archive.tar.gz"),
     output_format: Annotated[str, typer.Option("--outputFormat", help="`yaml` or `json`.")] = "yaml",
+    output: Output = Format.TABLE,
 ) -> None:
     """Write a template as an archive that can be edited, created again, and kept."""
-    fetch(client(context), f"appliances/{id}/exports", output_format, file)
+    fetch(client(context), f"appliances/{id}/exports", output_format, file, output)
 
 
 @app.command()
@@ -107,16 +111,17 @@ def clone(
     id: Id,
     name: Annotated[str, typer.Option(help="Name of the clone.")],
     version: Annotated[str, typer.Option(help="Version of the clone.")],
+    output: Output = Format.TABLE,
 ) -> None:
     """The same template under another name or version."""
     made = client(context).post(f"appliances/{id}/clones", {"name": name, "version": version})
-    render.say(f"OK: template {made['dbId']}: {made['name']} {made['version']}")
+    render.told(output, made, f"OK: template {made['dbId']}: {made['name']} {made['version']}")
 
 
 @app.command()
-def delete(context: typer.Context, id: Id, no_confirm: Annotated[bool, typer.Option("--no-confirm", help="Do not ask.")] = False) -> None:
+def delete(context: typer.Context, id: Id, no_confirm: Annotated[bool, typer.Option("--no-confirm", help="Do not ask.")] = False, output: Output = Format.TABLE) -> None:
     """Delete a template."""
-    remove(client(context), "template", f"appliances/{id}", ask=not no_confirm)
+    remove(client(context), "template", f"appliances/{id}", output, ask=not no_confirm)
 
 
 @app.command()

@@ -61,11 +61,12 @@ def create(
     email: Annotated[str, typer.Option(help="Address.")] = "",
     first_name: Annotated[str, typer.Option(help="First name.")] = "",
     surname: Annotated[str, typer.Option(help="Last name.")] = "",
+    output: Output = Format.TABLE,
 ) -> None:
     """Make a user. The password is asked for, or is the first line of standard input."""
     body = {"login": login, "password": _password(login), "admin": admin, "email": email, "firstName": first_name, "surname": surname}
-    client(context).control("POST", "users", body)
-    render.say(f"OK: user '{login}'")
+    made = client(context).control("POST", "users", body)
+    render.told(output, made, f"OK: user '{login}'")
 
 
 def _password(login: str) -> str:
@@ -78,17 +79,17 @@ def _password(login: str) -> str:
 
 
 @app.command()
-def password(context: typer.Context, login: Login) -> None:
+def password(context: typer.Context, login: Login, output: Output = Format.TABLE) -> None:
     """Change a password: yours, or anybody's for an administrator. It is asked for, or is the first line of standard input."""
     client(context).control("PUT", f"users/{login}/password", {"password": _password(login)})
-    render.say("OK: changed")
+    render.told(output, {"loginName": login, "changed": True}, "OK: changed")
 
 
 @app.command()
-def delete(context: typer.Context, login: Login) -> None:
+def delete(context: typer.Context, login: Login, output: Output = Format.TABLE) -> None:
     """Delete a user who has no scans, images and templates any more."""
     client(context).control("DELETE", f"users/{login}")
-    render.say("OK: deleted")
+    render.told(output, {"loginName": login, "deleted": True}, "OK: deleted")
 
 
 @app.command()
@@ -103,7 +104,7 @@ def key(
     service = client(context)
     if delete is not None:
         service.control("DELETE", f"users/{login}/keys/{delete}")
-        render.say("OK: revoked")
+        render.told(output, {"dbId": delete, "deleted": True}, "OK: revoked")
     elif list:
         answer = service.control("GET", f"users/{login}/keys")
         show(answer, output, ("Id", "Public key", "Created"), [(one["dbId"], one["publicKey"], one["created"]) for one in answer["keys"]["key"]], "keys")
@@ -121,10 +122,11 @@ def quota(
     login: Login,
     type: Annotated[str, typer.Option(help="appliance, diskusage, generation or scan.")],
     limit: Annotated[int, typer.Option(help="How much; bytes for diskusage; -1: unlimited.")],
+    output: Output = Format.TABLE,
 ) -> None:
     """Say how much a user may have."""
     client(context).control("PUT", f"users/{login}/quotas", {"type": type, "limit": limit})
-    render.say("OK: set")
+    render.told(output, {"loginName": login, "type": type, "limit": limit}, "OK: set")
 
 
 def _mark(value: bool) -> str:

@@ -23,7 +23,7 @@ def verify(
     scan_password: Annotated[str | None, typer.Option(envvar="FORGELET_SCAN_PASSWORD", help="For probes of a source that SSH reaches: its password.")] = None,
     identity_file: Annotated[Path | None, typer.Option(help="The same: a private key.")] = None,
     ssh_agent: Annotated[bool, typer.Option("--ssh-agent", help="The same: the ssh agent and the key files of the service.")] = False,
-    output: Annotated[Shape, typer.Option("-o", "--output", help="`json`: only JSON on standard output; `html`: one page that needs nothing else.")] = Shape.TABLE,
+    output: Annotated[Shape, typer.Option("-o", "--output", callback=render.chosen, help="`json`, `yaml`: only that on standard output; `html`: one page that needs nothing else.")] = Shape.TABLE,
 ) -> None:
     """Boot a copy of an image and compare it with its source. Exit code 4 when they differ."""
     service, quiet = client(context), output is not Shape.TABLE

@@ -26,7 +26,7 @@ class FakeService:
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         key = f"{request.method} {request.url.path}"
-        self.asked.append((key, json.loads(request.content) if request.content else dict(request.url.params)))
+        self.asked.append((key, _said(request)))
         found = self.answers.get(key, (404, self.error("there is no such resource", 1)))
         if isinstance(found, list):
             found = found.pop(0) if len(found) > 1 else found[0]
@@ -47,6 +47,12 @@ class FakeService:
         """The job goes through `states`, one a look."""
         told = {"dbId": number, "kind": "scan", "stage": "scan.inventory", "percentage": 50, "message": "working", "error": "", "hint": "", "problems": [], "exitCode": 0}
         self.answers[f"GET /_forgelet/jobs/{number}"] = [{**told, **fields, "state": state} for state in states]
+
+
+def _said(request: httpx.Request) -> Any:
+    if not request.content:
+        return dict(request.url.params)
+    return json.loads(request.content) if request.headers.get("content-type") == "application/json" else request.content
 
 
 @dataclass

@@ -17,8 +17,11 @@ THERE = {"name": "there", "keystoneUrl": "http://127.0.0.1:5000", "login": "me",
 
 
 @pytest.fixture(autouse=True)
-def docker(monkeypatch: pytest.MonkeyPatch) -> None:
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "docker_host", lambda: "unix:///run/docker.sock")
+    for name in [name for name in os.environ if name.startswith("FORGELET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("FORGELET_URL", "http://service/api")
 
 
 def test_a_shell_takes_what_is_printed(forgelet: Any, fake: Any) -> None:
@@ -28,6 +31,26 @@ def test_a_shell_takes_what_is_printed(forgelet: Any, fake: Any) -> None:
     shell = subprocess.run(["sh", "-c", f"{done.out}\nprintf '%s|' \"$FORGELET_URL\" \"$HAMMR_OPTIONS\" \"$OS_AUTH_URL\" \"$OS_PROJECT_NAME\" \"$DOCKER_HOST\""], capture_output=True, text=True, check=True)
     assert shell.stdout == "http://service/api|-a http://service/api -u root -p forgelet|http://127.0.0.1:5000|demo|unix:///run/docker.sock|"
     assert json.loads(forgelet("env", "docker", "-o", "json").out) == {"DOCKER_HOST": "unix:///run/docker.sock"}
+
+
+def test_keys_take_the_password_s_place_for_every_tool(forgelet: Any, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGELET_PUBLICKEY", "pub")
+    monkeypatch.setenv("FORGELET_SECRETKEY", "sec")
+    told = json.loads(forgelet("env", "hammr", "-o", "json").out) | json.loads(forgelet("env", "forgelet", "-o", "json").out)
+    assert told == {
+        "HAMMR_OPTIONS": "-a http://service/api -u root -k pub -s sec",
+        "FORGELET_URL": "http://service/api",
+        "FORGELET_USER": "root",
+        "FORGELET_PUBLICKEY": "pub",
+        "FORGELET_SECRETKEY": "sec",
+    }
+
+
+def test_what_a_secured_service_wants_is_told_too(forgelet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TOKEN": "open", "CA": "/ca.pem", "INSECURE": "true"}.items():
+        monkeypatch.setenv(f"FORGELET_{name}", value)
+    told = json.loads(forgelet("env", "forgelet", "-o", "json").out)
+    assert (told["FORGELET_TOKEN"], told["FORGELET_CA"], told["FORGELET_INSECURE"]) == ("open", "/ca.pem", "1")
 
 
 def test_which_openstack_is_asked_when_there_are_none_or_several(forgelet: Any, fake: Any) -> None:

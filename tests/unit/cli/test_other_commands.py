@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 FIDELITY = {
     "jobId": 9,
     "scopes": {"packages": {"equal": 200, "explained": 4, "unexplained": 0}, "files": {"equal": 9000, "explained": 60, "unexplained": 1}},
@@ -70,6 +72,11 @@ def test_a_proof_as_json_is_the_whole_report(fake: Any, forgelet: Any) -> None:
     _verifying(fake, 4)
     result = forgelet("image", "verify", "--id", "3", "-o", "json")
     assert (result.code, json.loads(result.out)) == (4, FIDELITY)
+
+
+def test_a_proof_as_yaml_is_the_whole_report_too(fake: Any, forgelet: Any) -> None:
+    _verifying(fake, 0)
+    assert yaml.safe_load(forgelet("image", "verify", "--id", "3", "-o", "yaml").out) == FIDELITY
 
 
 def test_an_image_is_shown_with_its_additions_by_reason_and_the_line_that_boots_it(fake: Any, forgelet: Any) -> None:
