@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
 
+from builders.cache import touch
 from builders.errors import BuildFailed, NotCached, Unresolved
 from scanner.errors import CommandFailed
 from scanner.host.locks import held
@@ -222,6 +223,17 @@ def write_status(entries: Iterable[Mapping[str, str]], path: Path) -> Path:
     """A dpkg status file in which each package is installed and held: apt leaves it as it is."""
     path.write_text("".join(write_stanza({**one, "Status": "hold ok installed"}) for one in entries), errors="surrogateescape")
     return path
+
+
+def kept_status(entries: Iterable[Mapping[str, str]], cache: Path) -> Path:
+    """As `write_status`, among the cache's resolutions and under its digest: whoever is killed leaves nothing that is not bounded there."""
+    said = "".join(write_stanza({**one, "Status": "hold ok installed"}) for one in entries).encode(errors="surrogateescape")
+    place = cache / "resolved" / f"{hashlib.sha256(said).hexdigest()[:32]}.status"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.exists():
+        write_whole(place, said)
+    touch(place)
+    return place
 
 
 def pool_name(package: PackageId) -> str:

@@ -4,6 +4,7 @@
     cache/base/KEY.lock        held while the base is made, copied or removed
     cache/base/KEY.partial/    a base on its way into the cache: renamed when it is whole, so a build that was killed leaves no half of one
     cache/resolved/DIGEST.json the base that a plan needs, by the archive's signed indexes (`base.py`)
+    cache/resolved/DIGEST.status what apt is told is there already, where all of a source is packed whole (`archive.py`)
     cache/pool/NAME.deb        packages, as apt checked them against the signed index
     cache/pool.lock            held while packages are downloaded, taken or removed
     cache/archive/RELEASE/     the lists of a release's archive
@@ -59,7 +60,7 @@ def limit() -> int:
 
 def entries(cache: Path) -> list[Entry]:
     """Everything in the cache, what was used last first."""
-    found = [*_bases(cache / "base"), *_files(cache / "pool", "*.deb", "package"), *_files(cache / "resolved", "*.json", "resolution"), *_lists(cache / "archive")]
+    found = [*_bases(cache / "base"), *_files(cache / "pool", "*.deb", "package"), *_files(cache / "resolved", "*.*", "resolution"), *_lists(cache / "archive")]
     return sorted(found, key=lambda one: (-one.used, one.name))
 
 

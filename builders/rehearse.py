@@ -1,4 +1,5 @@
-"""The rehearsal: what a build would meet, found out before anything is built. Nothing is written but apt's lists in the cache.
+"""The rehearsal: what a build would meet, found out before anything is built. Nothing is written but what the cache
+keeps: apt's lists, and dpkg's records of what is packed whole.
 
 Codes of points, in the order in which they are looked for:
 
@@ -26,12 +27,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from builders import dib
 from builders.accountclashes import clashes
 from builders.additions import BOOTS, additions, has_kernel
-from builders.archive import Archive, PackageId, write_status
+from builders.archive import Archive, PackageId, kept_status
 from builders.base import is_cached
 from builders.bootable import OWN_MANAGERS, written
 from builders.capture import records
@@ -137,10 +137,8 @@ class Rehearser:
         if key not in self._resolved:
             archive = Archive(plan.codename, plan.arch, self.cache, plan.components, offline=plan.offline)
             points = self._replicated(plan, archive)
-            with TemporaryDirectory(prefix="forgelet-rehearsal-") as folder:
-                whole = records(self.report.folder) if plan.replicate and self.report else []
-                status = write_status(whole, Path(folder) / "status") if whole else None
-                found = _ask(archive, plan, wanted, names, status)
+            whole = records(self.report.folder) if plan.replicate and self.report else []
+            found = _ask(archive, plan, wanted, names, kept_status(whole, self.cache) if whole else None)
             self._resolved[key] = replace(found, points=(*points, *found.points))
         return self._resolved[key]
 

@@ -15,6 +15,7 @@ from builders.accountclashes import clashes
 from builders.additions import additions
 from builders.archive import PackageId
 from builders.bootable import CLOUD_FILE, NETWORK_FILE
+from builders.cache import entries
 from builders.errors import Blocked, BuildFailed, NotCached, SpecError, Unresolved
 from builders.rehearsal import SHOWN, Outlook, Rehearsal, Weight, point, refuse
 from builders.rehearse import rehearse
@@ -39,6 +40,8 @@ class FakeArchive:
         self.offered = {one for one in {*added, PackageId("base-files", "amd64", "12"), *offered} if one.name not in set(lacking)}
         self.down, self.clash = down, clash
         self.asked: list[tuple[list[PackageId], list[str]]] = []
+        self.told: list[Path | None] = []
+        """The dpkg status of each question."""
 
     def refresh(self) -> None:
         if self.down:
@@ -51,6 +54,7 @@ class FakeArchive:
         if self.clash:
             raise Unresolved(f"the packages cannot be installed together:\n{self.clash}")
         extra = list(extra)
+        self.told.append(status)
         self.asked.append((list(wanted), extra))
         names = set(extra) | ({KERNEL.name} if "linux-image-amd64" in extra else set())
         return sorted({*wanted, *(one for one in self.offered if one.name in names)})
@@ -334,6 +338,17 @@ def test_replicating_what_was_not_captured_whole_is_blocked_with_the_way_out(one
     (blocking,) = one(REPLICATE).of(Weight.BLOCKS)
     assert (blocking.code, blocking.evidence) == ("package-unavailable", ["base-files 12"])
     assert blocking.next.endswith("--overlay --whole")
+
+
+def test_what_apt_is_told_of_a_replicated_source_lies_in_the_cache_once(one: Rehearse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "records", lambda scan: [{"Package": "base-files", "Version": "12", "Architecture": "amd64", "Status": "install ok installed"}])
+    archives = [FakeArchive(), FakeArchive()]
+    for fake in archives:
+        one(REPLICATE, fake, captured=["base-files"])
+    (first,), (second,) = (fake.told for fake in archives)
+    assert first is not None and first == second
+    assert [(entry.kind, entry.place) for entry in entries(tmp_path)] == [("resolution", first)]
+    assert "Status: hold ok installed" in first.read_text()
 
 
 # Offline.
