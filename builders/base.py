@@ -13,7 +13,7 @@ from typing import Any
 from builders.archive import Archive, PackageId, pool_name, write_status
 from builders.cache import limit, prune, touch
 from builders.capture import bare
-from builders.dib import ELEMENTS, BaseRequest, build_base, link
+from builders.dib import BaseRequest, build_base, element_files, link
 from builders.epoch import source_date
 from builders.errors import BuildFailed, NotCached
 from builders.plan import BuildPlan, Verdict, system_accounts
@@ -28,8 +28,9 @@ from scanner.progress import Progress
 from scanner.report import Report, State
 
 GENERATION = 3
-TOOLS = ("diskimage-builder", "mmdebstrap", "dpkg-deb", "mke2fs")
 """Counted up when bases of before must not be used any more."""
+TOOLS = ("diskimage-builder", "mmdebstrap", "dpkg-deb", "mke2fs")
+"""What makes a base; by another version of one it is made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _note(plan: BuildPlan, archive: Archive, scan: Path, cache: Path) -> Path:
     packages are packed again from included."""
     facts = plan.model_dump(mode="json", include={"codename", "arch", "components", "packages", "additions", "wanted", "disk_size", "filesystem", "disk_id", "replicate", "merged_usr"})
     outside = {package.name for package in plan.packages if package.verdict is Verdict.REPACK}
-    said = [GENERATION, source_date(), facts, system_accounts(plan), _elements(), archive.release_digest(), _content(scan, outside) if outside else ""]
+    said = [GENERATION, source_date(), facts, system_accounts(plan), _makers(), archive.release_digest(), _content(scan, outside) if outside else ""]
     return cache / "resolved" / f"{_digest(said)}.json"
 
 
@@ -202,15 +203,15 @@ def _depends(entries: Iterator[dict[str, str]]) -> list[str]:
     return [clause.split("|")[0].split("(")[0].strip().partition(":")[0] for clause in clauses]
 
 
-def _elements() -> dict[str, str]:
-    """Path -> digest of every file of our elements."""
-    return {str(p.relative_to(ELEMENTS)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(ELEMENTS.rglob("*")) if p.is_file()}
+def _makers() -> list[dict[str, str]]:
+    """The tools with their versions, and every file of the elements with its digest."""
+    return [versions(*TOOLS), {name: hashlib.sha256(place.read_bytes()).hexdigest() for name, place in element_files()}]
 
 
 def _key(request: BaseRequest) -> str:
     packages = sorted([p.name, p.arch, p.version, request.stanzas[p]["SHA256"]] for p in request.packages)
     return _digest(
-        [GENERATION, source_date(), request.codename, request.arch, packages, _elements(), request.disk_size, request.filesystem, request.disk_id, request.accounts, request.merged_usr]
+        [GENERATION, source_date(), request.codename, request.arch, packages, _makers(), request.disk_size, request.filesystem, request.disk_id, request.accounts, request.merged_usr]
     )
 
 

@@ -8,8 +8,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from builders.archive import PackageId, write_stanza
@@ -120,6 +121,15 @@ def _command(output: Path) -> list[str]:
     tool = Path(sys.executable).parent / "disk-image-create"
     program = str(tool) if tool.exists() else "disk-image-create"
     return [program, *arguments(str(output))]
+
+
+def element_files() -> Iterator[tuple[str, Path]]:
+    """Every file of the elements that make a base, ours and diskimage-builder's, by its path below the folder of elements."""
+    package = find_spec("diskimage_builder")
+    theirs = [Path(place) / "elements" for place in (package.submodule_search_locations or ())] if package else []
+    for folder in (ELEMENTS, *theirs):
+        for name in ELEMENT_NAMES:
+            yield from ((str(place.relative_to(folder)), place) for place in sorted((folder / name).rglob("*")) if place.is_file())
 
 
 def arguments(output: str) -> list[str]:

@@ -18,7 +18,7 @@ from builders import base as module
 from builders.archive import Archive, PackageId, pool_name
 from builders.base import Base, base_for, is_cached
 from builders.cache import entries
-from builders.dib import BaseRequest
+from builders.dib import BaseRequest, element_files
 from builders.errors import BuildFailed, NotCached
 from builders.plan import BuildPlan
 from scanner.errors import CommandFailed
@@ -72,9 +72,22 @@ def test_whatever_decides_about_the_disk_makes_another_base(tmp_path: Path, made
     assert len(made) == 2
 
 
+@pytest.mark.parametrize("tool", ["diskimage-builder", "mmdebstrap"])
+def test_another_version_of_what_makes_it_makes_another_base(tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch, tool: str) -> None:
+    first = ask(tmp_path, "first")
+    real = module.versions
+    monkeypatch.setattr(module, "versions", lambda *names: {**real(*names), tool: "newer"})
+    assert not ask(tmp_path, "second").cached
+    assert ask(tmp_path, "third").key != first.key
+
+
+def test_the_elements_of_a_base_are_ours_and_diskimage_builders_bootloader() -> None:
+    assert {name for name, _ in element_files()} >= {"forgelet-debian/root.d/10-forgelet-debian", "bootloader/finalise.d/50-bootloader"}
+
+
 def test_another_element_makes_another_base(tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     ask(tmp_path, "first")
-    monkeypatch.setattr(module, "_elements", lambda: {"element": "changed"})
+    monkeypatch.setattr(module, "element_files", lambda: [("element", Path(__file__))])
     assert not ask(tmp_path, "second").cached
 
 
