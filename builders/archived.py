@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scanner.errors import HostileInput
+from scanner.overlay import Bounded
 from scanner.restore import Restorer
 
 CONFIGURATIONS = {"template": ("template.yml", "template.yaml", "template.json"), "bundle": ("bundle.yml", "bundle.yaml", "bundle.json")}
@@ -41,25 +42,22 @@ class Limits:
     name: int = 1024
     """Bytes of a member's name."""
     depth: int = 64
-    header: int = 1 << 20
-    """Bytes of an extended header."""
+
+    def of(self, archive: Path) -> int:
+        """The bytes that the contents of that archive may have."""
+        return min(self.bytes, self.free + archive.stat().st_size * self.ratio)
 
 
-class _Info(tarfile.TarInfo):
-    """Refuses extended headers without end before they are read into memory."""
+class _Info(Bounded):
+    """Nothing in here has attributes."""
 
-    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
-        extended = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-        if self.type in extended and self.size > Limits().header:
-            raise HostileInput("a header of the archive is too long", hint=HINT)
-        member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
-        return member
+    longest = 1 << 20
 
 
 def unpack_archive(archive: Path, into: Path, limits: Limits | None = None) -> list[str]:
     """Put every member below the empty folder `into`; answers the names of its files. Raises `HostileInput`, which names the member."""
     limits = limits or Limits()
-    allowed = min(limits.bytes, limits.free + archive.stat().st_size * limits.ratio)
+    allowed = limits.of(archive)
     names: dict[str, None] = {}
     whole = 0
     with _opened(archive) as tar, Restorer(into) as restorer:

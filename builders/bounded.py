@@ -1,12 +1,15 @@
-"""How large a YAML document may be once its aliases are followed: some lines can stand for more than any memory holds."""
+"""What a YAML document may hold: once its aliases are followed, some lines can stand for more than any memory holds, and escapes for no text."""
 
 from __future__ import annotations
+
+import re
 
 import yaml
 
 NODES = 200_000
 """Of a whole document, each alias counted as what it stands for; a template of 30,000 files has fewer."""
 DEPTH = 100
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def excess(top: yaml.Node) -> str:
@@ -29,3 +32,18 @@ def _measured(node: yaml.Node, known: dict[int, tuple[int, int]], around: set[in
         found = [_measured(child, known, around | {id(node)}) for child in children]
         known[id(node)] = 1 + sum(size for size, _ in found), 1 + max((depth for _, depth in found), default=0)
     return known[id(node)]
+
+
+def unwritable(top: yaml.Node) -> list[int]:
+    """The lines of all texts, keys included, with a NUL or a lone surrogate in them, which escapes can write (`"\\0"`, `"\\ud800"`)."""
+    lines, seen, waiting = set(), set(), [top]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if not isinstance(node, yaml.ScalarNode):
+            waiting += [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        elif _UNWRITABLE.search(node.value):
+            lines.add(node.start_mark.line + 1)
+    return sorted(lines)

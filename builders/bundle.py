@@ -103,8 +103,8 @@ def read_bundle(section: Section, system: tuple[str, str] | None = None) -> Bund
         section.problem("files", "is missing (a list of files)")
     license = section.section("license")
     made = Bundle(
-        name=section.text("name", required=True, pattern=r"[^/\n]{1,100}", what="a name without slashes"),
-        version=section.text("version", required=True, pattern=r"[^/\n]{1,100}", what="a version without slashes"),
+        name=section.title("name", "a name (up to 100 printable characters, without slashes, and not '..')"),
+        version=section.title("version", "a version (up to 100 printable characters, without slashes, and not '..')"),
         destination=_place(section, "destination") or "/",
         files=tuple(_file(one, nested=False) for one in section.sections("files")),
         license=license.text("source", required=True) if license else "",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.spec import refused
-from scanner.errors import UserError
+from scanner.errors import HostileInput, UserError
 
 SOURCES = ("source", "source_logo", "sourceLogo")
 
@@ -57,6 +57,8 @@ class _Laying:
         while free in self.taken or ((self.into / free).exists() and (self.into / free).is_dir() != path.is_dir()):
             number += 1
             free = f"{member}.{number}"
+        if ".." in Path(free).parts:
+            raise HostileInput(f"a file of the bundle would be put outside its folder: {free!r}", hint="give the bundle and its files plain names")
         self.taken.add(free)
         target = self.into / free
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +86,8 @@ def _link(source: str | Path, target: str | Path) -> None:
 
 def lay_out(document: dict[str, Any], files: Path, into: Path) -> dict[str, Any]:
     """Link the files of a bundle (checked; its sources lie below `files`) below `into`, in hammr's layout:
-    `bundles/NAME/VERSION/FILE`, licence and logo at `bundles/NAME/FILE`. Answers the bundle with its sources rewritten.
+    `bundles/NAME/VERSION/FILE`, licence and logo at `bundles/NAME/FILE`. Answers the bundle with its sources rewritten. Raises `HostileInput`
+    for names that lead elsewhere.
     """
     made = deepcopy(document)
     laying, top = _Laying(files, into), f"bundles/{plain(made['name'])}"

@@ -11,24 +11,30 @@ import base64
 import hashlib
 import io
 import json
+import math
 import os
 import tarfile
-from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
+from builders.archived import Limits
 from builders.stack import SCAN_BUNDLE
+from builders.strangers import check_packed, members, refusing
 from scanner.errors import HostileInput, UserError
-from scanner.metadata import of_member
-from scanner.overlay import CONTENTS, FOREIGN, Archive, is_whiteout, member_path
+from scanner.metadata import Metadata
+from scanner.overlay import CONTENTS, FOREIGN, is_whiteout
 from scanner.report import FileEntry, Report, ScanReport, State, file_table, walk_key, write_head
+from scanner.restore import extents
 from scanner.wire import check
 
 VERSION = "1.0"
 PLACE = f"bundles/{SCAN_BUNDLE}/{VERSION}"
 OVERLAY, MEMBERS, HEAD, TABLE = "overlay.tar", "members.ndjson", "report.json", "files.ndjson.zst"
+LONGEST = {HEAD: 64 << 20, MEMBERS: 256 << 20}
+"""Bytes of what is read into memory."""
 DESCRIPTION = "The scanned system. Edit overlay.tar with GNU tar (tar -rf adds, tar --delete removes); leave the other files as they are."
 _TYPES = {tarfile.DIRTYPE: "directory", tarfile.SYMTYPE: "symlink", tarfile.FIFOTYPE: "fifo", tarfile.CHRTYPE: "char", tarfile.BLKTYPE: "block"}
 _CHANGED = (State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED)
@@ -65,15 +71,21 @@ def take(files: dict[str, Path], into: Path) -> list[str]:
     """
     if HEAD not in files or TABLE not in files:
         raise HostileInput(f"the bundle {SCAN_BUNDLE} lacks {HEAD} or {TABLE}", hint="export the template again")
+    for name, path in files.items():
+        if not path.is_file():
+            raise HostileInput(f"{_told(name)} is a folder, not a file", hint="export the template again")
+        if path.stat().st_size > LONGEST.get(name, math.inf):
+            raise HostileInput(f"{_told(name)} is longer than any can be", hint="export the template again")
     try:
         head = ScanReport.model_validate_json(files[HEAD].read_bytes())
     except ValueError as error:
-        raise HostileInput(f"{HEAD} of the bundle {SCAN_BUNDLE} is no report: {error}", hint="export the template again") from error
+        raise HostileInput(f"{_told(HEAD)} is no report: {error}", hint="export the template again") from error
     os.link(files[TABLE], into / TABLE)
     _checked(Report, into, head)
     head.overlay = head.overlay and OVERLAY in files
     edited = _overlay(files, into, head) if head.overlay else []
     if FOREIGN in files:
+        check_packed(files[FOREIGN], _told(FOREIGN))
         os.link(files[FOREIGN], into / FOREIGN)
     write_head(into, head)
     return edited
@@ -89,16 +101,20 @@ def _checked(report: type[Report], folder: Path, head: ScanReport) -> None:
             if last and key <= last:
                 raise ValueError(f"{entry.path!r} is out of order")
             last = key
-    except (ValueError, TypeError, KeyError, zstandard.ZstdError) as error:
-        raise HostileInput(f"{TABLE} of the bundle {SCAN_BUNDLE} is no file table: {error}", hint="export the template again") from error
+    except (ValueError, TypeError, KeyError, RecursionError, zstandard.ZstdError) as error:
+        raise HostileInput(f"{_told(TABLE)} is no file table: {error}", hint="export the template again") from error
+
+
+def _told(name: str) -> str:
+    return f"{name} of the bundle {SCAN_BUNDLE}"
 
 
 def _overlay(files: dict[str, Path], into: Path, head: ScanReport) -> list[str]:
     found = _prints(files[OVERLAY])
     try:
         known: dict[str, str] = dict(json.loads(line) for line in files[MEMBERS].read_text("ascii").splitlines()) if MEMBERS in files else {}
-    except (ValueError, TypeError) as error:
-        raise HostileInput(f"{MEMBERS} of the bundle {SCAN_BUNDLE} is damaged: {error}", hint="export the template again") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise HostileInput(f"{_told(MEMBERS)} is damaged: {error}", hint="export the template again") from error
     edited = sorted(path for path in found.keys() | known.keys() if found.get(path) != known.get(path))
     with files[OVERLAY].open("rb") as plain, (into / CONTENTS).open("wb") as out:
         zstandard.ZstdCompressor(level=3).copy_stream(plain, out)
@@ -110,22 +126,30 @@ def _overlay(files: dict[str, Path], into: Path, head: ScanReport) -> list[str]:
 def _prints(overlay: Path) -> dict[str, str]:
     """Path -> digest of everything that its last member says. Raises `HostileInput`."""
     prints: dict[str, str] = {}
-    for path, member, tar in _members(overlay):
-        facts = [member.type.decode("latin-1"), member.size, member.linkname if member.type in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""]
-        metadata = of_member(member)
-        attributes = sorted((name, value.hex()) for name, value in metadata.xattrs.items())
-        said = [*facts, metadata.mode, metadata.uid, metadata.gid, metadata.mtime, attributes, member.devmajor, member.devminor]
-        prints[path] = hashlib.sha256(json.dumps(said).encode() + _digest(tar, member)).hexdigest()
+    with refusing(_told(OVERLAY)):
+        for path, member, metadata, tar in members(overlay, _told(OVERLAY)):
+            facts = [member.type.decode("latin-1"), member.size, member.linkname if member.type in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""]
+            attributes = sorted((name, value.hex()) for name, value in metadata.xattrs.items())
+            said = [*facts, metadata.mode, metadata.uid, metadata.gid, metadata.mtime, attributes, member.devmajor, member.devminor]
+            prints[path] = hashlib.sha256(json.dumps(said).encode() + _print(tar, member)).hexdigest()
     return prints
 
 
-def _members(overlay: Path) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
-    try:
-        with Archive.open(overlay, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
-            for member in tar:
-                yield member_path(member), member, tar
-    except (tarfile.TarError, EOFError) as error:
-        raise HostileInput(f"{OVERLAY} of the bundle {SCAN_BUNDLE} is no tar archive: {error}", hint="export the template again") from error
+def _print(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Of a regular file's contents; nothing for the rest. Holes are taken as they are told, however long: a few bytes can claim any length."""
+    if not member.issparse():
+        return _digest(tar, member)
+    parts = extents(member)
+    found = hashlib.sha256(json.dumps(parts).encode())
+    data = tarfile.ExFileObject(tar, _solid(member, sum(length for _, length in parts)))
+    return found.digest() + hashlib.file_digest(data, "sha256").digest()
+
+
+def _solid(member: tarfile.TarInfo, size: int) -> tarfile.TarInfo:
+    """The member's data alone, without its holes."""
+    made = copy(member)
+    made.sparse, made.size = None, size
+    return made
 
 
 def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -138,7 +162,15 @@ def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 def _reconcile(overlay: Path, folder: Path, head: ScanReport, edited: set[str], found: dict[str, str]) -> None:
     """Make the file table say what the edited overlay holds: the last pass believes the table."""
-    fresh = {path: _entry(path, member, tar) for path, member, tar in _members(overlay) if path in edited}
+    fresh = {}
+    left = Limits().of(overlay)
+    with refusing(_told(OVERLAY)):
+        for path, member, metadata, tar in members(overlay, _told(OVERLAY)):
+            if path in edited:
+                left -= member.size
+                if left < 0:
+                    raise HostileInput(f"{_told(OVERLAY)} holds more than it may: refused at {path!r}", hint="give it smaller files, or files with fewer holes")
+                fresh[path] = _entry(path, member, metadata, tar)
     gone = edited - found.keys()
     pending = sorted((path for path, entry in fresh.items() if entry.state != State.MISSING), key=walk_key)
     count = 0
@@ -182,8 +214,7 @@ def _edited(entry: FileEntry, fresh: dict[str, FileEntry], gone: set[str]) -> li
     raise UserError(f"the deletion of {entry.path} was taken out of {OVERLAY}", hint="put the file itself into the overlay")
 
 
-def _entry(path: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> FileEntry:
-    metadata = of_member(member)
+def _entry(path: str, member: tarfile.TarInfo, metadata: Metadata, tar: tarfile.TarFile) -> FileEntry:
     made = FileEntry(path=path, type=_TYPES.get(member.type, "file"), state=State.UNMANAGED, reason="edited")
     if is_whiteout(member):
         made.type, made.state = "file", State.MISSING

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from builders import titles
 from builders.spec import Reader, plain, shown
 
 
@@ -52,6 +53,13 @@ class Section:
         if pattern and not re.fullmatch(pattern, node.value):
             self.problem(key, f"'{node.value}' is not {what}")
         return str(node.value)
+
+    def title(self, key: str, what: str, without: str = "/") -> str:
+        """A name or version that must be there (see `builders/titles.py`), with none of the characters `without`; `what` says so."""
+        said = self.text(key, required=True)
+        if said and not titles.is_title(said, without):
+            self.problem(key, f"{titles.shown(said)} is not {what}")
+        return said
 
     def flag(self, key: str, *, default: bool = False) -> bool:
         """A truth value; hammr's users also write it as a text."""

@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from builders.bounded import DEPTH, excess
+from builders.bounded import DEPTH, excess, unwritable
 from builders.errors import SpecError
 
 TYPES = {
@@ -177,6 +177,8 @@ def compose(text: str, name: str) -> yaml.Node:
         raise refused(name, ["line 1, builders: is missing (the file is empty)"])
     if wrong := excess(node):
         raise refused(name, [f"line 1: {wrong}"])
+    if lines := unwritable(node):
+        raise refused(name, [f"line {line}: has a character that no file, name or answer can have (NUL, or half of a surrogate pair)" for line in lines])
     return node
 
 

@@ -138,9 +138,8 @@ def parse_document(document: dict[str, Any], name: str = "template.json", *, use
 
 
 def _stack(section: Section, use_major: bool, library: Library) -> Stack:
-    title = r"[^/\n\"']{1,100}"
-    name = section.text("name", required=True, pattern=title, what="a name (up to 100 characters, without slashes and quotes)")
-    version = section.text("version", required=True, pattern=r"[^/\n\"' ]{1,100}", what="a version (without slashes, quotes and blanks)")
+    name = section.title("name", "a name (up to 100 printable characters, without slashes and quotes)", "/\"'")
+    version = section.title("version", "a version (printable, without slashes, quotes and blanks)", "/\"' ")
     section.text("source_logo")
     os_section, setup = section.section("os"), section.section("installation")
     if os_section is None:
@@ -150,6 +149,8 @@ def _stack(section: Section, use_major: bool, library: Library) -> Stack:
     bundles = tuple(read_bundle(one, (system.name, system.version)) for one in chosen)
     for twice in sorted({(one.name, one.version) for one in bundles if sum((one.name, one.version) == (b.name, b.version) for b in bundles) > 1}):
         section.problem("bundles", f"names '{twice[0]}' of version '{twice[1]}' twice")
+    if sum(one.name == SCAN_BUNDLE for one in bundles) > 1:
+        section.problem("bundles", f"holds more than one '{SCAN_BUNDLE}': a template has one scan at most")
     booted = [Script(file.name, file.source, file.every_boot, file.order) for bundle in bundles for file in bundle.tagged("bootscript")]
     scripts = sorted([*(_script(one) for one in section.sections("config")), *booted], key=lambda script: script.order)
     wishes = [Wish(*file.package) for bundle in bundles for file in bundle.tagged("ospkg")]
@@ -244,7 +245,7 @@ def _update_to(section: Section) -> None:
 def _script(section: Section) -> Script:
     section.choice("type", ("bootscript",), "bootscript")
     made = Script(
-        name=section.text("name", required=True, pattern=r"[^/\n]{1,100}", what="a name without slashes"),
+        name=section.title("name", "a name without slashes"),
         source=section.text("source", required=True),
         every_boot=section.choice("frequency", ("firstboot", "everyboot"), "firstboot") == "everyboot",
         order=section.number("order", 0, 9999) or 0,

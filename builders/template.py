@@ -103,7 +103,7 @@ def read_archive(archive: Path, into: Path, *, use_major: bool = False, library:
             members = {file.name: files / file.source for file in bundle.files}
             edited = scanbundle.take(members, into / "scan")
             for member in members.values():
-                member.unlink()
+                member.unlink(missing_ok=True)
     return stack, edited
 
 

@@ -28,9 +28,24 @@ FOREIGN = "foreign.tar.zst"
 """The files of packages that no repository offers, whole, for repacking."""
 
 
+class Bounded(tarfile.TarInfo):
+    """A member whose extended headers, which are read into memory, may be so long at most."""
+
+    longest = 4 << 20
+    """Bytes; a path, and attributes of up to 64 KiB each."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        extended = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+        if self.type in extended and self.size > self.longest:
+            raise HostileInput("a header of the archive is too long", hint="make the archive again from the files that it was made of")
+        member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return member
+
+
 class Archive(tarfile.TarFile):
     """A TarFile for reading a stream once, in bounded memory: members are not kept."""
 
+    tarinfo = Bounded
     members: list[tarfile.TarInfo]
     offset: int
 

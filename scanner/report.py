@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from scanner.configuration import Configuration
 from scanner.host.whole import write_whole
 
 SCHEMA = 1
+LONGEST_LINE = 16 << 20
+"""Bytes of a line: attributes are up to 64 KiB each, a badly fragmented sparse file has many extents."""
 
 
 class State(StrEnum):
@@ -376,13 +379,15 @@ class Report:
             yield FileEntry.from_json(line)
 
     def lines(self) -> Iterator[bytes]:
-        """The file table's lines, unread. Raises ValueError when the table is cut or damaged."""
+        """The file table's lines, unread. Raises ValueError when the table is cut or damaged, or has a line without end."""
         count = 0
         try:
             with (self.folder / "files.ndjson.zst").open("rb") as packed:
                 with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
-                    for line in io.BufferedReader(reader, 1 << 20):
+                    for line in iter(partial(io.BufferedReader(reader, 1 << 20).readline, LONGEST_LINE), b""):
                         count += 1
+                        if len(line) == LONGEST_LINE:
+                            raise ValueError(f"line {count} of the file table is longer than any can be")
                         yield line
         except zstandard.ZstdError as error:
             raise ValueError(f"the file table in {self.folder} is damaged: {error}") from error

@@ -106,6 +106,9 @@ class Restorer:
                     os.mkdir(part, 0o755, dir_fd=here)
                 here, above = os.open(part, FOLDER, dir_fd=here), here
                 os.close(above)
+        except NotADirectoryError as error:
+            os.close(here)
+            raise HostileInput(f"the archive has members below {os.fsdecode(path)!r}, which is no folder in it") from error
         except BaseException:
             os.close(here)
             raise
@@ -144,6 +147,8 @@ class Restorer:
             os.link(last, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError as error:
             raise HostileInput(f"a hardlink leads to {member.linkname!r}, which is not there") from error
+        except PermissionError as error:
+            raise HostileInput(f"a hardlink leads to {member.linkname!r}, which is a folder") from error
         finally:
             os.close(source)
 
@@ -184,9 +189,22 @@ def _clear(folder: int, name: bytes, present: int | None) -> None:
         os.unlink(name, dir_fd=folder)
 
 
+def extents(member: tarfile.TarInfo) -> list[tuple[int, int]]:
+    """Offset and length of each part of a regular member that the archive has data of; the rest is holes. Raises `HostileInput`."""
+    told = cast(list[tuple[int, int]], member.sparse) if member.issparse() else [(0, member.size)]
+    # Old maps are filled up with empty parts.
+    parts = [(offset, length) for offset, length in told if length]
+    end = 0
+    for offset, length in parts:
+        if length < 0 or offset < end or offset + length > member.size:
+            raise HostileInput(f"the archive has a map of holes that is none: {member.name!r}")
+        end = offset + length
+    return parts
+
+
 def _copy(source: IO[bytes], out: IO[bytes], member: tarfile.TarInfo) -> None:
     """The data extents where they belong; what lies between them stays a hole."""
-    parts = cast(list[tuple[int, int]], member.sparse) if member.issparse() else [(0, member.size)]
+    parts = extents(member)
     # The buffer around a member asks the stream whether it can seek, which a stream has no answer to; the member itself can, forwards.
     source = getattr(source, "raw", source)
     for offset, length in parts:

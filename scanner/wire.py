@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from scanner.configuration import ROWS
 from scanner.errors import HostileInput
 from scanner.report import (
+    LONGEST_LINE,
     BlindSpot,
     FileEntry,
     Group,
@@ -34,8 +35,6 @@ from scanner.report import (
 )
 
 SCHEMA = 1
-LONGEST_LINE = 16 << 20
-"""Bytes: attributes are up to 64 KiB each, a badly fragmented sparse file has many extents."""
 MOST_LINES = 50_000_000
 STATES = frozenset(State)
 KINDS = frozenset(Kind)

@@ -62,10 +62,12 @@ def check_free(session: Session, user_id: int, name: str, version: str) -> None:
 
 def check_title(name: str, version: str) -> None:
     """Raises `UserError` for a name or version that no template can have."""
+    from builders.titles import is_title, shown
+
     problems = [
-        f"{key}: '{value}' is empty, too long, or has slashes, quotes or line breaks in it"
+        f"{key}: {shown(value)} is empty, too long, or has slashes, quotes or unprintable characters in it"
         for key, value in (("name", name), ("version", version))
-        if not value.strip() or len(value) > 100 or not value.isprintable() or set(value) & set("/'\"")
+        if not is_title(value, "/'\"")
     ]
     if problems:
         raise UserError("the template cannot be called so", problems=problems)

@@ -59,10 +59,12 @@ def check_free(session: Session, user_id: int, name: str, version: str) -> None:
 
 def check_title(name: str, version: str) -> None:
     """Raises `UserError` for a name or version that no bundle can have."""
+    from builders.titles import is_title, shown
+
     problems = [
-        f"{key}: '{value}' is empty, too long, or has slashes or line breaks in it"
+        f"{key}: {shown(value)} is empty, too long, leads elsewhere, or has slashes or unprintable characters in it"
         for key, value in (("name", name), ("version", version))
-        if not value.strip() or len(value) > 100 or not value.isprintable() or "/" in value
+        if not is_title(value)
     ]
     if problems:
         raise UserError("the bundle cannot be called so", problems=problems)

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from time import process_time
 from typing import Any
 
 import pytest
+import zstandard
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +23,7 @@ from emulator.jobs.inprocess import InProcessQueue
 from emulator.jobs.outcome import Outcome
 from emulator.jobs.tasks import Assignment
 from emulator.service import Service
+from scanner.report import FileEntry, ScanReport, System
 
 BASE = "/api/users/root"
 TEMPLATE = b"stack: {name: web, version: '1.0', os: {name: Debian, version: '12', arch: x86_64}}\n"
@@ -76,11 +80,12 @@ def sent(http: TestClient, service: Service, way: str, archive: bytes) -> dict[s
         found: dict[str, Any] = http.get(place).json()["status"]
     if found["error"]:
         assert found["errorMessage"] and "Traceback" not in found["errorMessage"] and "internal" not in found["errorMessage"], found
+        assert str(service.folders.data) not in found["errorMessage"] and "Error" not in found["errorMessage"], found
     else:
-        kind = WAYS[way][2]
-        (wrapper,) = http.get(f"{BASE}/{kind}").json().values()
-        made = next(value for value in wrapper.values() if isinstance(value, list))[-1]
-        assert http.delete(f"/api/{made['uri']}").status_code == 204
+        for kind in {WAYS[way][2], "mysoftware"}:
+            (wrapper,) = http.get(f"{BASE}/{kind}").json().values()
+            for made in next(value for value in wrapper.values() if isinstance(value, list)):
+                assert http.delete(f"/api/{made['uri']}").status_code == 204
     assert [path for name in ("templates", "bundles", "uploads") if (service.folders.data / name).is_dir() for path in (service.folders.data / name).iterdir()] == []
     return found
 
@@ -132,3 +137,133 @@ def bomb(size: int, declared: int | None = None) -> bytes:
 )
 def test_bombs_fail_with_their_reason(http: TestClient, service: Service, way: str, archive: bytes) -> None:
     assert sent(http, service, way, archive)["error"]
+
+
+# a scan that comes with a template, and names that the document gives
+
+PLACE = "bundles/forgelet-scan/1.0"
+ROOT = FileEntry(path="/", type="directory", state="managed", reason="shared", mode="0755")
+ODD = ("..", ".", "a/b", "a\0b", "\ud800", "\u202egnp", "a\nb", "\x1b[2J", "", " ", "x" * 101, "forgelet-scan", "tools", "1.0")
+
+
+def tar(members: Iterable[tuple[str, dict[str, Any], bytes]] = (), format: int = tarfile.GNU_FORMAT) -> bytes:
+    """A plain archive: name, fields of the member, data."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=format, errors="surrogateescape") as archive:
+        for name, fields, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            for key, value in fields.items():
+                setattr(info, key, value)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def sparse(claimed: int) -> bytes:
+    """An archive whose one member, an old GNU sparse file, claims to be so long, and has no data."""
+    info = tarfile.TarInfo("srv/hole")
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[483:495] = tarfile.itn(claimed, 12, tarfile.GNU_FORMAT)  # type: ignore[attr-defined]
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + bytes(1024)
+
+
+def lines(*rows: FileEntry) -> bytes:
+    return zstandard.compress(b"".join(row.to_json().encode() + b"\n" for row in rows))
+
+
+def scanned(overlay: bytes = b"", **others: bytes) -> dict[str, bytes]:
+    """The files of a template's scan; `others` by their names, with `_` for dots."""
+    head = ScanReport(overlay=bool(overlay), system=System(distribution="Debian", version="12", arch="x86_64"), counts={"files": 1})
+    found = {"report.json": head.model_dump_json().encode(), "files.ndjson.zst": lines(ROOT), **({"overlay.tar": overlay} if overlay else {})}
+    return found | {name.replace("_", "."): data for name, data in others.items()}
+
+
+def stacked(*bundles: dict[str, Any], **changed: Any) -> bytes:
+    return json.dumps({"stack": {"name": "web", "version": "1.0", "os": {"name": "Debian", "version": "12", "arch": "x86_64"}, "bundles": list(bundles), **changed}}).encode()
+
+
+def with_scan(files: dict[str, bytes], *more: dict[str, Any], source: str = PLACE) -> bytes:
+    """The archive of a template with that scan in it."""
+    bundle = {"name": "forgelet-scan", "version": "1.0", "files": [{"name": name, "source": f"{source}/{name}"} for name in files]}
+    found = [(f"{source}/{name}", tarfile.REGTYPE, "", data, 0o644, 0) for name, data in files.items()]
+    return packed(found, "template.json", stacked(bundle, *more))
+
+
+def with_folder() -> bytes:
+    """A scan with a folder where a file should be."""
+    bundle = {"name": "forgelet-scan", "version": "1.0", "files": [{"name": name, "source": name} for name in (*scanned(), "members.ndjson")]}
+    found = [(name, tarfile.REGTYPE, "", data, 0o644, 0) for name, data in {**scanned(), "members.ndjson/a": b""}.items()]
+    return packed(found, "template.json", stacked(bundle))
+
+
+def test_a_scan_that_nothing_is_wrong_with_is_taken(http: TestClient, service: Service) -> None:
+    assert not sent(http, service, "imports", with_scan(scanned(tar([("srv/app", {}, b"app")]))))["error"]
+    assert not sent(http, service, "imports", with_scan(scanned(sparse(1 << 20), foreign_tar_zst=zstandard.compress(tar([("etc/a", {}, b"a")])))))["error"]
+
+
+ENDLESS = zstandard.compress(b'{"path":"' + b"a" * (256 << 20))
+HOSTILE = {
+    "an overlay that leads out": (with_scan(scanned(tar([("../../etc/x", {}, b"x")]))), "../../etc/x"),
+    "an overlay with a device that is none": (with_scan(scanned(tar([("dev/x", {"type": b"4", "mode": 0o600}, b""), ("a", {"type": b"Z"}, b"")]))), "'a'"),
+    "an overlay whose link leads out": (with_scan(scanned(tar([("a", {"type": tarfile.LNKTYPE, "linkname": "../a"}, b"")]))), "'a'"),
+    "an overlay with a time that is none": (with_scan(scanned(tar([("srv/a", {"pax_headers": {"mtime": "soon"}}, b"")], tarfile.PAX_FORMAT))), "srv/a"),
+    "an overlay that is cut": (with_scan(scanned(tar([("srv/a", {}, bytes(4096))])[:1024])), "overlay.tar"),
+    "a hole of 20 GiB": (with_scan(scanned(sparse(20 << 30))), "srv/hole"),
+    "a hole without end": (with_scan(scanned(sparse(1 << 60))), "srv/hole"),
+    "a file table with one endless line": (with_scan(scanned(files_ndjson_zst=ENDLESS)), "files.ndjson.zst"),
+    "a file table of brackets": (with_scan(scanned(files_ndjson_zst=zstandard.compress(b"[" * 100_000 + b"\n"))), "files.ndjson.zst"),
+    "captured files that are garbage": (with_scan(scanned(foreign_tar_zst=b"garbage" * 100)), "foreign.tar.zst"),
+    "captured files that lead out": (with_scan(scanned(foreign_tar_zst=zstandard.compress(tar([("../x", {}, b"")])))), "foreign.tar.zst"),
+    "captured files without end": (with_scan(scanned(foreign_tar_zst=zstandard.compress(tar([("a", {}, bytes(400 << 20)), ("b", {}, b"")])))), "foreign.tar.zst"),
+    "digests of brackets": (with_scan(scanned(tar([("a", {}, b"")]), members_ndjson=b"[" * 100_000)), "members.ndjson"),
+    "two scans": (with_scan(scanned(), {"name": "forgelet-scan", "version": "2.0", "files": [{"name": "a", "source": f"{PLACE}/report.json"}]}), "forgelet-scan"),
+    "a scan whose file is a folder": (with_folder(), "members.ndjson"),
+}
+
+
+@pytest.mark.parametrize(("archive", "named"), HOSTILE.values(), ids=HOSTILE)
+def test_a_scan_that_nobody_means_well_with_is_refused_by_name(http: TestClient, service: Service, archive: bytes, named: str) -> None:
+    began = process_time()
+    found = sent(http, service, "imports", archive)
+    assert found["error"] and named in found["errorMessage"]
+    # Of the processor: it would be endless otherwise.
+    assert process_time() - began < 20
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_a_file_that_other_files_lie_in_is_told(http: TestClient, service: Service, way: str) -> None:
+    name, document, _ = WAYS[way]
+    found = sent(http, service, way, packed([(one, tarfile.REGTYPE, "", b"x", 0o644, 0) for one in ("a", "a/b")], name, document))
+    assert found["error"] and "'/a'" in found["errorMessage"]
+
+
+def test_a_link_to_a_folder_is_told(http: TestClient, service: Service) -> None:
+    found = sent(http, service, "imports", packed([("d", tarfile.DIRTYPE, "", b"", 0o755, 0), ("l", tarfile.LNKTYPE, "d", b"", 0o644, 0)], "template.yml", TEMPLATE))
+    assert found["error"] and "'d'" in found["errorMessage"]
+
+
+@tries(40)
+@given(way=st.sampled_from(sorted(WAYS)), name=st.sampled_from(ODD) | st.text(max_size=5), version=st.sampled_from(ODD), file=st.sampled_from(ODD))
+def test_names_of_a_document_lead_nowhere(http: TestClient, service: Service, way: str, name: str, version: str, file: str) -> None:
+    bundle = {"name": name, "version": version, "files": [{"name": file, "source": "head.json"}], "license": {"name": name, "source": "head.json"}}
+    document = stacked(bundle) if way == "imports" else json.dumps(bundle).encode()
+    sent(http, service, way, packed([("head.json", tarfile.REGTYPE, "", b"{}", 0o644, 0)], WAYS[way][0].replace("yml", "json"), document))
+
+
+@pytest.mark.parametrize("title", [("..", ".."), ("tools", ".."), ("..", "1.0"), (".", "1.0")])
+def test_a_bundle_named_as_a_folder_above_plants_nothing(http: TestClient, service: Service, title: tuple[str, str]) -> None:
+    place = service.folders.template(1)
+    bundle = {"name": title[0], "version": title[1], "files": [{"name": "head.json", "source": "x"}]}
+    found = sent(http, service, "imports", packed([("x", tarfile.REGTYPE, "", b"{}", 0o644, 0)], "template.json", stacked(bundle)))
+    assert found["error"] and "'..'" in found["errorMessage"]
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "\ud800", "\u202egnp", "a\0b"])
+def test_a_bundle_is_not_cloned_to_such_a_name(http: TestClient, name: str) -> None:
+    answer = http.post(f"{BASE}/mysoftware/1/clone", content=json.dumps({"name": name, "version": "1.0"}), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    check(answer)
