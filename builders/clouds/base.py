@@ -24,6 +24,8 @@ class Account:
     fields: Mapping[str, Any]
     """`keystoneUrl`, `glanceUrl`, `keystoneVersion`, `login`, …"""
     secrets: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    patience: float | None = None
+    """Seconds that all calls may take together, from the opening on, where somebody waits for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Offer:
     public: bool
     properties: Mapping[str, str]
     """What a scheduler wants (`os_distro`, `hw_disk_bus` …) and where the image comes from (`forgelet_*`)."""
+    doomed: frozenset[str] = frozenset()
+    """Images of the cloud that may be taken away any moment: they are not recognised as this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +152,8 @@ class Instance:
 
 
 Began = Callable[[str], None]
-"""Told the cloud's id of what is being made as soon as there is something to take away, and "" once it was taken away again: so what a killed
-job left, or what a cloud that went away kept, can be undone later."""
+"""Told by what name the cloud takes away what is about to be made there, before there is anything, and "" once it was taken away again: so what
+a killed job left, or what a cloud that went away kept, can be undone later. Never told of what is not this caller's own."""
 
 
 class Cloud(Protocol):
@@ -161,7 +165,7 @@ class Cloud(Protocol):
     def publish(self, offer: Offer, progress: Progress, began: Began) -> Published:
         """Send the image, wait until the cloud has it whole, compare its hash with ours; nothing is left there otherwise.
 
-        Raises `Cancelled` too.
+        The same image, with the same name and visibility, is recognised: nothing is sent, and nothing began. Raises `Cancelled` too.
         """
 
     def fetch(self, cloud_id: str, into: Path, progress: Progress) -> None:
@@ -183,4 +187,4 @@ class Cloud(Protocol):
         """Its serial console so far, printable."""
 
     def terminate(self, instance_id: str) -> None:
-        """Take the instance away, with all that it has here."""
+        """Take the instance away, with all that it has here, by its id or by what it began as. Returns when it is gone, and raises otherwise."""

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 
 from builders.clouds.base import Offer
 from scanner.errors import NotFound
-from scanner.host import chance
 from scanner.progress import Progress
 
 PIECE = 4 << 20
@@ -48,7 +47,7 @@ class Catalogue:
         return self.folder / image.id / "disk"
 
     def all(self) -> Iterator[Kept]:
-        for file in sorted(self.folder.glob("*/image.json")):
+        for file in sorted(self.folder.glob("[!.]*/image.json")):
             # Between the listing and the reading an image may be taken away.
             with suppress(FileNotFoundError):
                 yield Kept.model_validate_json(file.read_bytes())
@@ -61,13 +60,13 @@ class Catalogue:
         raise NotFound(f"the local cloud has no image {image_id}", hint="forgelet image list")
 
     def same(self, offer: Offer, tenant: str) -> Kept | None:
-        """The tenant's image with the same contents under the same name."""
-        return next((one for one in self.all() if (one.sha256, one.name, one.tenant) == (offer.sha256, offer.name, tenant)), None)
+        """The tenant's image with the same contents under the same name, as visible as this one shall be."""
+        wanted = (offer.sha256, offer.name, offer.public, tenant)
+        return next((one for one in self.all() if (one.sha256, one.name, one.public, one.tenant) == wanted and one.id not in offer.doomed), None)
 
-    def add(self, offer: Offer, tenant: str, progress: Progress) -> Kept:
+    def add(self, image_id: str, offer: Offer, tenant: str, progress: Progress) -> Kept:
         """Keep the image. Raises `Cancelled`, `ValueError` when the file is not what the offer says."""
-        image_id = str(chance.identifier())
-        partial = self.folder / f".{image_id}"
+        partial = self._partial(image_id)
         partial.mkdir(parents=True, mode=0o700)
         try:
             _link(offer.file, partial / "disk")
@@ -95,6 +94,13 @@ class Catalogue:
 
     def remove(self, image: Kept) -> None:
         shutil.rmtree(self.folder / image.id, ignore_errors=True)
+
+    def abandon(self, image_id: str) -> None:
+        """Take away what is there of an image that a process began to add which is gone."""
+        shutil.rmtree(self._partial(image_id), ignore_errors=True)
+
+    def _partial(self, image_id: str) -> Path:
+        return self.folder / f".{image_id}"
 
 
 def _link(source: Path, target: Path) -> None:

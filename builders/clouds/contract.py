@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from builders.clouds.base import Cloud, Offer, Published
+from builders.errors import CloudRefused
 from scanner.errors import Cancelled, NotFound
 from scanner.progress import Silent
 
@@ -41,10 +43,32 @@ def what_is_published_is_what_was_sent(cloud: Cloud, offer: Offer, scratch: Path
 def the_same_image_again_is_recognised(cloud: Cloud, offer: Offer, scratch: Path) -> None:
     first, _ = _publish(cloud, offer)
     try:
-        second, _ = _publish(cloud, offer)
+        second, began = _publish(cloud, offer)
         assert (second.cloud_id, second.already, second.sha512) == (first.cloud_id, True, first.sha512)
+        assert began == [], "what another made is not to be taken away with this"
     finally:
         cloud.withdraw(first.cloud_id)
+
+
+def what_is_private_is_not_recognised_as_public(cloud: Cloud, offer: Offer, scratch: Path) -> None:
+    first, _ = _publish(cloud, offer)
+    try:
+        second, _ = _publish(cloud, replace(offer, public=True))
+    except CloudRefused:
+        # Not everybody may publish to all.
+        return
+    finally:
+        cloud.withdraw(first.cloud_id)
+    cloud.withdraw(second.cloud_id)
+    assert not second.already and second.cloud_id != first.cloud_id
+
+
+def what_is_about_to_be_taken_away_is_not_recognised(cloud: Cloud, offer: Offer, scratch: Path) -> None:
+    first, _ = _publish(cloud, offer)
+    second, _ = _publish(cloud, replace(offer, doomed=frozenset({first.cloud_id})))
+    cloud.withdraw(first.cloud_id)
+    cloud.withdraw(second.cloud_id)
+    assert not second.already and second.cloud_id != first.cloud_id
 
 
 def what_is_withdrawn_is_gone(cloud: Cloud, offer: Offer, scratch: Path) -> None:
@@ -83,6 +107,8 @@ CHECKS: tuple[Check, ...] = (
     it_says_who_it_is_and_what_it_may_do,
     what_is_published_is_what_was_sent,
     the_same_image_again_is_recognised,
+    what_is_private_is_not_recognised_as_public,
+    what_is_about_to_be_taken_away_is_not_recognised,
     what_is_withdrawn_is_gone,
     a_cancelled_publication_leaves_nothing,
 )

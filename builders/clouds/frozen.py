@@ -26,7 +26,7 @@ STATES = "states.json"
 
 def machines(home: Path) -> list[Machine]:
     """The instances in a cloud's folder."""
-    return [Machine.model_validate_json(file.read_bytes()) for file in sorted((home / "instances").glob("*/instance.json"))]
+    return [Machine.model_validate_json(file.read_bytes()) for file in sorted((home / "instances").glob("[!.]*/instance.json"))]
 
 
 def keep(home: Path, into: Path) -> dict[str, str]:

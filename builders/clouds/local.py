@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -36,10 +37,12 @@ from builders.configdrive import Identity
 from builders.errors import BootFailed, CloudRefused
 from builders.image import driver
 from builders.machine import Virtual, domain_xml, free_port
-from scanner.errors import NotFound, Unreachable
+from scanner.errors import ForgeletError, NotFound, Unreachable
 from scanner.host import chance
 from scanner.host.engines import libvirt_connection
+from scanner.host.locks import held
 from scanner.host.run import run
+from scanner.host.whole import write_whole
 from scanner.progress import Progress
 
 FLAVORS = (
@@ -97,13 +100,20 @@ class LocalCloud:
     def publish(self, offer: Offer, progress: Progress, began: Began) -> Published:
         progress.stage("upload", f"Taking {offer.name} into the local catalogue")
         known = self.catalogue.same(offer, self.tenant)
+        kept = known or self._add(offer, progress, began)
+        return Published(kept.id, kept.size, kept.sha512, self.tenant, already=known is not None)
+
+    def _add(self, offer: Offer, progress: Progress, began: Began) -> Kept:
+        image_id = str(chance.identifier())
+        began(image_id)
         try:
             with room(self.catalogue.folder / "disk"):
-                kept = known or self.catalogue.add(offer, self.tenant, progress)
-        except ValueError as error:
-            raise CloudRefused(f"{offer.file.name}: {error}", hint="build the image again") from error
-        began(kept.id)
-        return Published(kept.id, kept.size, kept.sha512, self.tenant, already=known is not None)
+                return self.catalogue.add(image_id, offer, self.tenant, progress)
+        except BaseException as error:
+            began("")
+            if isinstance(error, ValueError) and not isinstance(error, ForgeletError):
+                raise CloudRefused(f"{offer.file.name}: {error}", hint="build the image again") from error
+            raise
 
     def fetch(self, cloud_id: str, into: Path, progress: Progress) -> None:
         kept = self.catalogue.find(cloud_id, self.tenant)
@@ -116,6 +126,7 @@ class LocalCloud:
             raise CloudRefused(f"the local cloud's image {cloud_id} is not what was published", hint="publish it again")
 
     def withdraw(self, cloud_id: str) -> None:
+        self.catalogue.abandon(cloud_id)
         kept = self.catalogue.find(cloud_id, self.tenant)
         if kept.tenant != self.tenant:
             raise CloudRefused(f"image {cloud_id} belongs to '{kept.tenant}'", hint="its owner may withdraw it")
@@ -132,10 +143,10 @@ class LocalCloud:
         progress.stage("place", "Finding room")
         image = self.catalogue.find(cloud_id, self.tenant)
         flavor = self._flavor(request.flavor, image)
-        self._check(request, flavor)
-        folder, kept = self._begin(request, flavor, image)
-        began(kept.id)
+        number = chance.identifier()
+        began(str(number))
         try:
+            folder, kept = self._begin(number, request, flavor, image)
             progress.stage("disk", "Making disk and config drive")
             progress.update(30, "Making disk and config drive")
             self._disk(folder, image, flavor)
@@ -145,7 +156,7 @@ class LocalCloud:
             progress.update(70, "Starting")
             self._start(folder, kept, flavor)
         except BaseException:
-            self._remove(kept.id)
+            self._remove(str(number))
             began("")
             raise
         return self.instance(kept.id)
@@ -164,6 +175,7 @@ class LocalCloud:
             return ""
 
     def terminate(self, instance_id: str) -> None:
+        self._abandon(instance_id)
         self._remove(self._find(instance_id).id)
 
     def _flavor(self, wanted: str, image: Kept) -> Flavor:
@@ -192,14 +204,26 @@ class LocalCloud:
         """MiB of memory that instances have which run or are about to."""
         return sum(one.memory for one in self._all() if not one.ready or _state(one.id)[0] is InstanceState.ACTIVE)
 
-    def _begin(self, request: Request, flavor: Flavor, image: Kept) -> tuple[Path, Machine]:
+    def _begin(self, number: UUID, request: Request, flavor: Flavor, image: Kept) -> tuple[Path, Machine]:
+        """Its folder, by which its memory and its ports are taken: nobody else looks for room meanwhile. Raises `CloudRefused`."""
+        with held(self.home / "instances.lock"):
+            self._check(request, flavor)
+            kept = self._machine(number, request, flavor, image)
+            folder, partial = self.home / "instances" / kept.id, self._partial(kept.id)
+            partial.mkdir(parents=True, mode=0o700)
+            # What sweeps a folder ends and forgets the machine that such a file names.
+            (partial / f"{PREFIX}{kept.id}.domain").touch()
+            self._save(partial, kept)
+            partial.rename(folder)
+        return folder, kept
+
+    def _machine(self, number: UUID, request: Request, flavor: Flavor, image: Kept) -> Machine:
         taken = {port for one in self._all() for port in one.ports.values()}
         ports: dict[int, int] = {}
         for port in dict.fromkeys([SSH, *request.ports]):
             ports[port] = _port(taken)
             taken.add(ports[port])
-        number = chance.identifier()
-        kept = Machine(
+        return Machine(
             id=str(number),
             tenant=self.tenant,
             name=request.name,
@@ -209,12 +233,6 @@ class LocalCloud:
             ports=ports,
             mac=":".join(["fa", "16", "3e", *(f"{byte:02x}" for byte in number.bytes[:3])]),
         )
-        folder = self.home / "instances" / kept.id
-        folder.mkdir(parents=True, mode=0o700)
-        # What sweeps a folder ends and forgets the machine that such a file names.
-        (folder / f"{PREFIX}{kept.id}.domain").touch()
-        self._save(kept)
-        return folder, kept
 
     def _disk(self, folder: Path, image: Kept, flavor: Flavor) -> None:
         backing = self.catalogue.disk(image)
@@ -222,7 +240,7 @@ class LocalCloud:
 
     def _start(self, folder: Path, kept: Machine, flavor: Flavor) -> None:
         self.bring_up(kept, flavor)
-        self._save(kept.model_copy(update={"ready": True}))
+        self._save(folder, kept.model_copy(update={"ready": True}))
 
     def bring_up(self, kept: Machine, flavor: Flavor, *, start: bool = True) -> None:
         """Make the instance, whose folder is there, known to libvirt, and start it. Raises `BootFailed`, `Unreachable`."""
@@ -241,16 +259,14 @@ class LocalCloud:
             except libvirt.libvirtError as error:
                 raise BootFailed(f"the instance could not be started: {error}", hint="forgelet doctor") from error
 
-    def _save(self, kept: Machine) -> None:
-        file = self.home / "instances" / kept.id / "instance.json"
-        partial = file.with_suffix(".partial")
-        partial.write_text(kept.model_dump_json(indent=1), encoding="utf-8")
-        partial.rename(file)
+    @staticmethod
+    def _save(folder: Path, kept: Machine) -> None:
+        write_whole(folder / "instance.json", kept.model_dump_json(indent=1))
 
     def _all(self) -> Sequence[Machine]:
         """Of every tenant: memory and ports are the machine's."""
         found = []
-        for file in sorted((self.home / "instances").glob("*/instance.json")):
+        for file in sorted((self.home / "instances").glob("[!.]*/instance.json")):
             with suppress(FileNotFoundError):
                 found.append(Machine.model_validate_json(file.read_bytes()))
         return found
@@ -261,7 +277,17 @@ class LocalCloud:
                 return one
         raise NotFound(f"the local cloud has no instance {instance_id}", hint="forgelet deploy list")
 
+    def _partial(self, instance_id: str) -> Path:
+        return self.home / "instances" / f".{instance_id}"
+
+    def _abandon(self, instance_id: str) -> None:
+        """Take away what is there of an instance whose folder a process began to make which is gone."""
+        shutil.rmtree(self._partial(instance_id), ignore_errors=True)
+
     def _remove(self, instance_id: str) -> None:
+        self._abandon(instance_id)
+        if not (self.home / "instances" / instance_id).exists():
+            return
         import libvirt
 
         with _libvirt() as connection, suppress(libvirt.libvirtError):

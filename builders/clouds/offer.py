@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from builders.clouds.base import Offer
 from builders.errors import BuildFailed
 from builders.image import Image, ImageFile, driver
+from scanner.errors import CommandFailed
 from scanner.host.run import run
 from scanner.report import ScanReport
 
@@ -20,6 +21,8 @@ GIB = 2**30
 PREFERRED = ("qcow2", "raw", "vmdk", "vhd", "vdi")
 MAGIC = {"qcow2": b"QFI\xfb", "vmdk": b"KDMV", "vdi": b"<<< "}
 """How a file of a format begins. Source: QEMU's `docs/interop`, the VMDK and VDI headers; raw has none, VHD's is at its end."""
+FOOTER = b"conectix"
+"""How the last 512 bytes of a VHD begin. Source: Microsoft's *Virtual Hard Disk Image Format Specification*."""
 
 
 def offer_of(folder: Path, name: str, *, public: bool, source: ScanReport | None) -> Offer:
@@ -42,23 +45,34 @@ def offer_of(folder: Path, name: str, *, public: bool, source: ScanReport | None
 def check(path: Path, file: ImageFile) -> None:
     """The format is the declared one, and the disk has a partition table with partitions. Raises `BuildFailed`."""
     hint = "build the image again"
-    with path.open("rb") as disk:
-        begin = disk.read(64)
-    wanted = MAGIC.get(file.format)
-    if (wanted and not begin.startswith(wanted)) or (file.format == "raw" and begin.startswith(tuple(MAGIC.values()))):
+    found = _format(path)
+    if found != (file.format if file.format in (*MAGIC, "vhd") else "raw"):
         raise BuildFailed(f"{file.name} is not the {file.format} file that was built", hint=hint)
     sector = _first_sector(path, file.format)
     if len(sector) < 512 or sector[510:512] != b"\x55\xaa" or not any(sector[446 + 16 * number + 4] for number in range(4)):
         raise BuildFailed(f"{file.name} has no partition table with partitions: Nova would refuse it", hint=hint)
 
 
+def _format(path: Path) -> str:
+    """What the file says that it is; `raw` when it says nothing."""
+    with path.open("rb") as disk:
+        begin = disk.read(64)
+        disk.seek(max(0, path.stat().st_size - 512))
+        end = disk.read(len(FOOTER))
+    return next((format for format, magic in MAGIC.items() if begin.startswith(magic)), "vhd" if end == FOOTER else "raw")
+
+
 def _first_sector(path: Path, format: str) -> bytes:
+    """Raises `BuildFailed` when it cannot be read as that format."""
     if format == "raw":
         with path.open("rb") as disk:
             return disk.read(512)
     with TemporaryDirectory() as folder:
         first = Path(folder) / "sector"
-        run(["qemu-img", "dd", "-f", driver(format), "-O", "raw", "bs=512", "count=1", f"if={path}", f"of={first}"])
+        try:
+            run(["qemu-img", "dd", "-f", driver(format), "-O", "raw", "bs=512", "count=1", f"if={path}", f"of={first}"])
+        except CommandFailed as error:
+            raise BuildFailed(f"{path.name} cannot be read as {format}: {error.message}", hint="build the image again") from error
         return first.read_bytes()
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel import col, select
@@ -40,12 +41,19 @@ def publish(todo: Assignment) -> Outcome:
     with todo.database.read() as session:
         publication = session.get_one(Publication, number)
         image = session.get_one(Image, publication.image_id)
-    offer = _offer(todo, publication, image)
+        doomed = frozenset(session.exec(_others(number).where(col(Job.state) != State.DONE)).all())
+    offer = replace(_offer(todo, publication, image), doomed=doomed)
     sent = _cloud(todo.database, todo.folders, publication).publish(offer, todo.progress, _noting(todo.database, Publication, number))
     with todo.database.write() as session:
         row = session.get_one(Publication, number)
         row.cloud_id, row.size, row.sha512, row.tenant, row.already = sent.cloud_id, sent.size, sent.sha512, sent.tenant, sent.already
     return done("Published already, nothing was sent" if sent.already else "Published")
+
+
+def _others(number: int, cloud_id: str | None = None) -> Any:
+    """Selects the images that other publications have in their clouds, or those that have this one."""
+    found = select(Publication.cloud_id).join(Job, col(Job.id) == Publication.job_id).where(Publication.id != number, Publication.cloud_id != "")
+    return found if cloud_id is None else found.where(Publication.cloud_id == cloud_id)
 
 
 def _offer(todo: Assignment, publication: Publication, image: Image) -> Offer:
@@ -121,17 +129,19 @@ def _take_back(database: Database, folders: Folders, job: Job) -> None:
 
 
 def _taken(database: Database, folders: Folders, job: Job) -> bool:
-    """Whether nothing is left. Raises `NotFound` when the account is gone, and as `Cloud`."""
+    """Whether nothing is left that is the job's own: an image that another publication has too stays. Raises `NotFound` when the account is gone, and as `Cloud`."""
     table: Any = Publication if job.kind == "publish" else Deployment
     number = job.arguments[table.__name__.lower()]
     with database.read() as session:
         row = session.get(table, number)
         publication = row if row is None or job.kind == "publish" else session.get(Publication, row.publication_id)
-    if row is None or publication is None or not row.cloud_id:
-        return True
-    cloud = _cloud(database, folders, publication)
-    with suppress(NotFound):
-        (cloud.withdraw if job.kind == "publish" else cloud.terminate)(row.cloud_id)
+        if row is None or publication is None or not row.cloud_id:
+            return True
+        others = job.kind == "publish" and session.exec(_others(number, row.cloud_id)).first() is not None
+    if not others:
+        cloud = _cloud(database, folders, publication)
+        with suppress(NotFound):
+            (cloud.withdraw if job.kind == "publish" else cloud.terminate)(row.cloud_id)
     with database.write() as session:
         found = session.get(table, number)
         if found is not None:

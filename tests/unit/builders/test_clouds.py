@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +17,15 @@ from support.tinydisk import image_folder, offer, raw_disk
 
 from builders import configdrive
 from builders.clouds import contract, local
-from builders.clouds.base import Request
+from builders.clouds.base import InstanceState, Request
 from builders.clouds.fake import FakeCloud
 from builders.clouds.local import LocalCloud
-from builders.clouds.offer import offer_of
+from builders.clouds.offer import check, offer_of
 from builders.configdrive import Identity
 from builders.errors import BuildFailed, CloudRefused
-from scanner.errors import NotFound
+from builders.image import ImageFile
+from scanner.errors import Cancelled, NotFound
+from scanner.host.run import run
 from scanner.progress import Silent
 
 
@@ -42,6 +48,107 @@ def test_what_is_offered_is_looked_at_first(tmp_path: Path) -> None:
     (tmp_path / "image.raw").write_bytes(b"QFI\xfb" + bytes((4 << 20) - 4))
     with pytest.raises(BuildFailed, match="is not the raw file that was built"):
         offer_of(tmp_path, "x", public=False, source=None)
+
+
+@pytest.mark.parametrize("subformat", ["fixed", "dynamic"])
+def test_a_vhd_is_told_from_a_raw_disk_by_its_end(tmp_path: Path, subformat: str) -> None:
+    raw_disk(tmp_path / "disk.raw")
+    run(["qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", f"subformat={subformat},force_size=on", str(tmp_path / "disk.raw"), str(tmp_path / "disk.vhd")])
+    check(tmp_path / "disk.vhd", ImageFile(format="vhd", name="disk.vhd", size=1, sha256=""))
+    with pytest.raises(BuildFailed, match=r"disk\.vhd is not the raw file that was built"):
+        check(tmp_path / "disk.vhd", ImageFile(format="raw", name="disk.vhd", size=1, sha256=""))
+    with pytest.raises(BuildFailed, match=r"disk\.raw is not the vhd file that was built"):
+        check(tmp_path / "disk.raw", ImageFile(format="vhd", name="disk.raw", size=1, sha256=""))
+
+
+@pytest.mark.parametrize(("format", "content"), [("vhd", bytes(1 << 20) + b"conectix" + bytes(504)), ("qcow2", b"QFI\xfb" + bytes(1 << 20))])
+def test_a_damaged_file_is_told_in_words_of_ours(tmp_path: Path, format: str, content: bytes) -> None:
+    (tmp_path / "disk").write_bytes(content)
+    with pytest.raises(BuildFailed, match=f"disk cannot be read as {format}") as told:
+        check(tmp_path / "disk", ImageFile(format=format, name="disk", size=1, sha256=""))
+    assert told.value.hint == "build the image again"
+
+
+def test_what_a_killed_publication_left_is_taken_away_by_what_it_began_as(tmp_path: Path) -> None:
+    class Killed(Silent):
+        def moved(self, count: int) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    given, began = offer(tmp_path / "image"), tmp_path / "began"
+    child = os.fork()
+    if not child:
+        LocalCloud(tmp_path / "cloud", "root").publish(given, Killed(), lambda cloud_id: began.write_text(cloud_id) and None)
+    os.waitpid(child, 0)
+    assert len(list((tmp_path / "cloud/images").iterdir())) == 1
+    with pytest.raises(NotFound):
+        LocalCloud(tmp_path / "cloud", "root").withdraw(began.read_text())
+    assert list((tmp_path / "cloud/images").iterdir()) == []
+
+
+@pytest.fixture
+def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalCloud:
+    """A local cloud without libvirt: what is started runs. It has 1200 MiB, and one image."""
+    monkeypatch.setattr(local, "_memory", lambda: 1200)
+    monkeypatch.setattr(local, "_state", lambda _: (InstanceState.ACTIVE, ""))
+    monkeypatch.setattr(LocalCloud, "bring_up", lambda *_, **__: None)
+    return LocalCloud(tmp_path / "cloud", "root")
+
+
+def test_memory_is_given_once(machines: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = machines.publish(offer(tmp_path / "image"), Silent(), lambda _: None)
+    machines.provision(sent.cloud_id, Request("first", "f1.tiny"), Silent(), lambda _: None)
+    together, real, ended = threading.Barrier(2), LocalCloud._check, []
+
+    def check_slowly(self: LocalCloud, *asked: Any) -> None:
+        real(self, *asked)
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.5)
+
+    monkeypatch.setattr(LocalCloud, "_check", check_slowly)
+
+    def make(name: str) -> None:
+        try:
+            machines.provision(sent.cloud_id, Request(name, "f1.tiny"), Silent(), lambda _: None)
+            ended.append("")
+        except CloudRefused as refused:
+            ended.append("\n".join(refused.problems))
+
+    threads = [threading.Thread(target=make, args=(name,)) for name in ("second", "third")]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted(ended) == ["", "flavor f1.tiny needs 512 MiB of memory, and 176 are free on this machine"]
+    assert machines.check().facts["memory"] == "176 MiB free for instances"
+
+
+def test_an_instance_that_does_not_run_takes_no_memory(machines: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = machines.publish(offer(tmp_path / "image"), Silent(), lambda _: None)
+    machines.provision(sent.cloud_id, Request("first", "f1.tiny"), Silent(), lambda _: None)
+    assert machines._taken() == 512
+    monkeypatch.setattr(local, "_state", lambda _: (InstanceState.SHUTOFF, ""))
+    assert machines._taken() == 0
+
+
+def test_a_cancel_while_it_is_noted_leaves_no_instance(machines: LocalCloud, tmp_path: Path) -> None:
+    def cancelled(_: str) -> None:
+        raise Cancelled("cancelled")
+
+    sent = machines.publish(offer(tmp_path / "image"), Silent(), lambda _: None)
+    with pytest.raises(Cancelled):
+        machines.provision(sent.cloud_id, Request("web", "f1.tiny"), Silent(), cancelled)
+    assert list((tmp_path / "cloud").glob("instances/*")) == []
+    assert machines._taken() == 0
+
+
+def test_what_a_killed_job_began_of_an_instance_is_taken_away_by_what_it_began_as(machines: LocalCloud, tmp_path: Path) -> None:
+    began = tmp_path / "cloud/instances/.00000000-0000-0000-0000-000000000001"
+    began.mkdir(parents=True)
+    (began / "instance.json").write_text("{}")
+    assert machines._taken() == 0
+    with pytest.raises(NotFound):
+        machines.terminate(began.name[1:])
+    assert not began.exists()
 
 
 def test_a_tenants_images_are_his_own(tmp_path: Path) -> None:
