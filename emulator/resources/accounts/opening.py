@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from emulator.service import Service
 
 
-def opening(vault: Vault, row: CloudAccount, asked: Mapping[str, Any]) -> Account:
-    """What opens the cloud; `asked` names domain and project, which accounts of UForge have not."""
+ANSWER = 50.0
+"""Seconds that a request may take in which a cloud is asked: before clients give up and blame the service."""
+
+
+def opening(vault: Vault, row: CloudAccount, asked: Mapping[str, Any], patience: float | None = None) -> Account:
+    """What opens the cloud; `asked` names domain and project, which accounts of UForge have not. `patience` is the account's, in seconds."""
     from builders.clouds.base import Account
 
     scope = {key: asked[key] for key in ("keystoneDomain", "keystoneProject") if asked.get(key)}
     secrets = json.loads(vault.unseal(row.secrets)) if row.secrets else {}
-    return Account(row.name, row.kind, {**row.fields, **scope}, secrets)
+    return Account(row.name, row.kind, {**row.fields, **scope}, secrets, patience)
 
 
-def cloud_of(here: Service, row: CloudAccount, asked: Mapping[str, Any]) -> Cloud:
+def cloud_of(here: Service, row: CloudAccount, asked: Mapping[str, Any], patience: float | None = None) -> Cloud:
     """The cloud of an account. Raises `UserError`."""
-    return here.rooms.cloud(opening(here.vault, row, asked), here.folders.cloud)
+    return here.rooms.cloud(opening(here.vault, row, asked, patience), here.folders.cloud)
 
 
 def reachable(account: CloudAccount) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from emulator.resources.accounts import service as accounts
-from emulator.resources.accounts.opening import cloud_of, reachable
+from emulator.resources.accounts.opening import ANSWER, cloud_of, reachable
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, nothing, ours
 from emulator.wire.body import body
@@ -42,7 +42,7 @@ def standing(caid: int, here: TheService, owner: TheOwner, domain: str = "", pro
     with here.database.read() as session:
         found = accounts.find(session, owner, caid)
     reachable(found)
-    said = cloud_of(here, found, {"keystoneDomain": domain, "keystoneProject": project}).check()
+    said = cloud_of(here, found, {"keystoneDomain": domain, "keystoneProject": project}, ANSWER).check()
     return ours("standing", {"user": said.user, "project": said.project, "abilities": dict(said.abilities), "facts": dict(said.facts)})
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
 from emulator.resources.deployments import service as deployments
+from emulator.resources.deployments.instances import Found
 from emulator.resources.publications import routes as publications
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, nothing, ours
@@ -91,16 +92,16 @@ def index(here: TheService, owner: TheOwner) -> Response:
     """The user's instances."""
     with here.database.read() as session:
         found = deployments.deployments(session, owner)
-    return collection("deployments", "deployment", [deployments.tell(here, owner, one) for one in found])
+    return collection("deployments", "deployment", deployments.tell_all(here, owner, found))
 
 
-def found(did: str, here: TheService, owner: TheOwner) -> deployments.Found:
+def found(did: str, here: TheService, owner: TheOwner) -> Found:
     """The deployment in the path; `did` is its applicationId, a text. Raises `NotFound`."""
     with here.database.read() as session:
         return deployments.find(session, owner, did)
 
 
-TheDeployment = Annotated[deployments.Found, Depends(found)]
+TheDeployment = Annotated[Found, Depends(found)]
 
 
 @router.get(MINE + "/{did}")

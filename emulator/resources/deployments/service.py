@@ -13,7 +13,8 @@ from sqlmodel import Session, col, select
 from emulator.errors import Conflict
 from emulator.jobs import ledger
 from emulator.jobs.kinds import ENDED, State
-from emulator.resources.accounts.opening import cloud_of
+from emulator.resources.accounts.opening import ANSWER, cloud_of
+from emulator.resources.deployments.instances import FAILED, RUNNING, Found, Seen, forget, look
 from emulator.resources.deployments.tables import Deployment
 from emulator.resources.jobs.tables import Job
 from emulator.resources.publications import service as publications
@@ -21,24 +22,20 @@ from emulator.resources.publications.tables import Publication
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
-from scanner.errors import ForgeletError, NotFound, UserError
+from scanner.errors import NotFound, UserError
 from scanner.host import chance
 
 if TYPE_CHECKING:
-    from builders.clouds.base import Cloud, Instance, Request, Resources
+    from builders.clouds.base import Cloud, Request, Resources
 
-Found = tuple[Deployment, Publication, Job]
 PATIENCE = 20.0
-RUNNING, STARTING, STOPPED, FAILED, UNKNOWN = "running", "starting", "stopped", "on-fire", "unknown"
-"""UForge's states: clients wait for `running` or `on-fire` (PROTOCOL section 7)."""
-STATES = {"BUILD": STARTING, "ACTIVE": RUNNING, "SHUTOFF": STOPPED, "ERROR": FAILED}
 SUMMARIES = {True: "ScanSummaryLight", False: "ApplianceSummary"}
 KEY = re.compile(r"(ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+( .*)?")
 
 
 def cloud(here: Service, user: User, publication: Publication) -> Cloud:
     """The cloud that the publication is in. Raises `Conflict`."""
-    return cloud_of(here, publications.account_row(here, user, publication), publication.asked)
+    return cloud_of(here, publications.account_row(here, user, publication), publication.asked, ANSWER)
 
 
 def resources(here: Service, user: User, publication: Publication) -> Resources:
@@ -111,26 +108,21 @@ def find(session: Session, user: User, application: str) -> Found:
     raise NotFound(f"there is no deployment '{application}'", hint="forgelet deploy list")
 
 
-def instance_of(here: Service, user: User, found: Found) -> tuple[str, Instance | None, str]:
-    """UForge's state of it, the instance when the cloud tells one, and why it is not well."""
-    deployment, publication, job = found
-    if job.state not in ENDED:
-        return STARTING, None, ""
-    if job.state != State.DONE or not deployment.cloud_id:
-        return FAILED, None, job.error or job.message
-    try:
-        instance = cloud(here, user, publication).instance(deployment.cloud_id)
-    except NotFound as error:
-        return FAILED, None, error.message
-    except ForgeletError as error:
-        return UNKNOWN, None, error.message
-    return STATES[instance.state.value], instance, instance.fault
+def tell_all(here: Service, user: User, found: Sequence[Found]) -> list[dict[str, Any]]:
+    """What lists tell."""
+    return [_told(user, one, seen) for one, seen in zip(found, look(here, user, found), strict=True)]
 
 
 def tell(here: Service, user: User, found: Found) -> dict[str, Any]:
     """deployment, with its one instance."""
+    return tell_all(here, user, [found])[0]
+
+
+def _told(user: User, found: Found, seen: Seen) -> dict[str, Any]:
     deployment, publication, job = found
-    state, instance, fault = instance_of(here, user, found)
+    state, instance, fault = seen.state, seen.instance, seen.fault
+    # Until the job is done it is what the cloud would know it by, and may be no number.
+    cloud_id = deployment.cloud_id if job.state == State.DONE else ""
     uri = deployment_uri(user, deployment)
     source = {"xsiType": SUMMARIES["scannedinstances" in publication.source_uri], "name": publication.name, "uri": publication.source_uri}
     address = next(iter(instance.addresses), "") if instance else ""
@@ -140,7 +132,7 @@ def tell(here: Service, user: User, found: Found) -> dict[str, Any]:
         "created": deployment.created,
         "name": deployment.name,
         "hostname": f"{address}:{port}" if port else address,
-        "instanceId": deployment.cloud_id,
+        "instanceId": cloud_id,
         "creationDate": deployment.created,
         "location": {"name": "RegionOne", "provider": publication.account.get("name", "")},
         "cloudProvider": "openstack",
@@ -163,7 +155,7 @@ def tell(here: Service, user: User, found: Found) -> dict[str, Any]:
         "jobId": job.id,
         "publication": publication.id,
         "account": publication.account.get("name", ""),
-        "cloudId": deployment.cloud_id,
+        "cloudId": cloud_id,
         "ports": {str(inside): outside for inside, outside in instance.ports.items()} if instance else {},
         "fault": fault,
     }
@@ -171,7 +163,8 @@ def tell(here: Service, user: User, found: Found) -> dict[str, Any]:
 
 def tell_status(here: Service, user: User, found: Found) -> dict[str, Any]:
     """status, whose `message` is the state: the only thing that clients look at (PROTOCOL section 7)."""
-    state, _, fault = instance_of(here, user, found)
+    [seen] = look(here, user, [found])
+    state, fault = seen.state, seen.fault
     failed = state == FAILED
     return {
         "cancelled": found[2].state == State.CANCELLED,
@@ -207,5 +200,6 @@ def terminate(here: Service, user: User, found: Found) -> None:
         # Somebody may have taken it away in the cloud itself.
         with suppress(NotFound):
             cloud(here, user, publication).terminate(cloud_id)
+        forget(here, cloud_id)
     with here.database.write() as session:
         session.delete(session.get_one(Deployment, deployment.id))

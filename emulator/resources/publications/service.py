@@ -16,7 +16,7 @@ from emulator.errors import Conflict
 from emulator.jobs import ledger
 from emulator.jobs.kinds import ENDED, State
 from emulator.resources.accounts import service as accounts
-from emulator.resources.accounts.opening import cloud_of, reachable
+from emulator.resources.accounts.opening import ANSWER, cloud_of, reachable
 from emulator.resources.accounts.tables import CloudAccount
 from emulator.resources.deployments.tables import Deployment
 from emulator.resources.formats.catalogue import image_format
@@ -161,7 +161,7 @@ def withdraw(here: Service, user: User, found: Found) -> None:
     if publication.cloud_id and not _shared(here, publication):
         # Somebody may have taken it away in the cloud itself.
         with suppress(NotFound):
-            cloud_of(here, account_row(here, user, publication), publication.asked).withdraw(publication.cloud_id)
+            cloud_of(here, account_row(here, user, publication), publication.asked, ANSWER).withdraw(publication.cloud_id)
     with here.database.write() as session:
         session.delete(session.get_one(Publication, publication.id))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from lxml import etree
 from builders.clouds.base import InstanceState
 from builders.errors import CloudRefused
 from emulator.jobs import clouds
+from emulator.resources.jobs.tables import Job
+from emulator.resources.publications.tables import Publication
 from scanner.errors import Unreachable
 
 BASE = "/api/users/root"
@@ -163,6 +166,60 @@ def test_what_a_cloud_that_went_away_kept_is_taken_away_when_it_is_back(drive: A
     until(lambda: cloud.images == {})
 
 
+def test_what_another_publication_has_is_not_taken_away(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that dies after it found the image there takes nothing away; nor does one whose image another found since."""
+    first = published(drive, image)
+    real = type(cloud).publish
+
+    def dies(self: Any, offer: Any, progress: Any, began: Any) -> Any:
+        real(self, offer, progress, began)
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(cloud), "publish", dies)
+        assert published(drive, image)["status"]["error"]
+        left = drive.http.delete(f"{BASE}/pimages/2")
+    assert left.status_code == 204
+    assert list(cloud.images) == [first["cloudId"]]
+
+
+def test_what_is_about_to_be_taken_away_is_sent_anew(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, tried = type(cloud).publish, []
+    monkeypatch.setattr(clouds, "PAUSES", (0.0,))
+
+    def goes(self: Any, offer: Any, progress: Any, began: Any) -> Any:
+        real(self, offer, progress, began)
+        raise Unreachable("gone after it was active")
+
+    def away(self: Any, cloud_id: str) -> None:
+        tried.append(cloud_id)
+        raise Unreachable("still gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(cloud), "publish", goes)
+        patch.setattr(type(cloud), "withdraw", away)
+        published(drive, image)
+        until(lambda: tried)
+    second = published(drive, image)
+    assert (second["already"], len(cloud.images)) == (False, 2)
+    clouds.begin(drive.service.database, drive.service.folders)
+    until(lambda: list(cloud.images) == [second["cloudId"]])
+
+
+def test_an_image_that_another_has_since_stays_when_the_first_is_taken_back(drive: Any, cloud: Any, image: Any) -> None:
+    first, second = published(drive, image), published(drive, image)
+    with drive.service.database.write() as session:
+        session.get_one(Job, first["jobId"]).state = "failed"
+    clouds.begin(drive.service.database, drive.service.folders)
+
+    def noted() -> str:
+        with drive.service.database.read() as session:
+            return str(session.get_one(Publication, first["dbId"]).cloud_id)
+
+    until(lambda: noted() == "")
+    assert list(cloud.images) == [second["cloudId"]]
+
+
 def until(condition: Any) -> None:
     import time
 
@@ -277,7 +334,9 @@ def test_the_state_is_what_the_cloud_says(drive: Any, cloud: Any, image: Any) ->
     assert drive.http.get(f"{place}/status").json()["detailedErrorMsg"] == "it burnt"
     cloud.refuse = Unreachable("nobody there", hint="look at the cable")
     listed = drive.http.get(f"{BASE}/deployments").json()["deployments"]["deployment"][0]
-    assert (listed["state"], listed["fault"]) == ("unknown", "nobody there")
+    assert listed["state"] == "unknown"
+    assert listed["fault"].startswith("nobody there (seen last at ") and listed["fault"].endswith(": on-fire)")
+    assert listed["instances"]["instance"][0]["hostname"] == "192.0.2.7"
     cloud.refuse = None
     cloud.terminate(made["cloudId"])
     assert drive.http.get(place).json()["state"] == "on-fire"
@@ -323,3 +382,29 @@ def test_what_is_about_no_publication_deployment_or_migration_is_not_found(drive
         ("DELETE", "/migrations/1"),
     ):
         drive.error(drive.http.request(method, f"{BASE}{path}", json={} if method == "POST" else None), 404)
+
+
+def test_a_list_logs_in_to_each_account_once_and_to_all_at_the_same_time(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"glanceUrl": "http://g", "keystoneUrl": "http://k", "keystoneVersion": "v3", "login": "me", "password": "open-sesame"}
+    drive.http.post(f"{BASE}/accounts", json={"name": "mine", "targetPlatform": {"name": "OpenStack"}, **fields})
+    own, other = published(drive, image), published(drive, image, credAccount={"name": "mine"})
+    names = [deployed(drive, sent, name=f"web-{number}")["name"] for number, sent in enumerate((own, other, own, other))]
+    opened: list[Any] = []
+    together = threading.Barrier(2)
+    real = type(cloud).instance
+
+    def seen(self: Any, instance_id: str) -> Any:
+        if self.requests[instance_id].name in ("web-0", "web-1"):
+            together.wait(5)
+        return real(self, instance_id)
+
+    def open_(account: Any, home: Any) -> Any:
+        opened.append(account)
+        return cloud
+
+    monkeypatch.setattr(type(cloud), "instance", seen)
+    monkeypatch.setattr(drive.service.rooms, "cloud", open_)
+    listed = drive.http.get(f"{BASE}/deployments").json()["deployments"]["deployment"]
+    assert ([one["name"] for one in listed], {one["state"] for one in listed}) == (names, {"running"})
+    assert sorted(account.name for account in opened) == ["local", "mine"]
+    assert all(account.patience <= 10 for account in opened)
