@@ -1,12 +1,14 @@
 """How an account of OpenStack logs in: hammr's account file, a cloud of clouds.yaml, or an application credential; Keystone v3.
 
 Accounts of hammr have no domain and no project: these come with each publication, as id or name and in any case. So the domain is
-found by trying, and the project among those that Keystone says the user has.
+found by trying, and the project among those that Keystone says the user has. A refusal counts against the user where wrong passwords
+lock him out (PCI-DSS): it is asked for once, and remembered.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +18,14 @@ from keystoneauth1.identity import v3
 from openstack.connection import Connection
 
 from builders.clouds.base import Account
+from builders.clouds.versions import version_problem, version_warning
 from builders.errors import CloudRefused
+from scanner.host import clock
 
 TIMEOUT = 30.0
 """Seconds that one answer of the cloud may take to begin."""
-VERSIONS = ("v3", "3", "3.0", "v3.0")
-OLD = ("v2", "2", "2.0", "v2.0")
+FIRST = "default"
+"""Id of the domain that every Keystone makes by itself. Source: keystone-manage bootstrap."""
 
 
 class Login:
@@ -29,12 +33,23 @@ class Login:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        said = str(account.fields.get("keystoneVersion") or "v3").lower()
-        if said not in (*VERSIONS, *OLD):
-            raise CloudRefused(f"account {account.name}: keystoneVersion '{said}' is none", hint="v3 (or v2.0, which is taken for v3)")
-        self.warning = "Keystone has no v2 any more: v3 is used, the tenant is the project" if said in OLD else ""
+        version = account.fields.get("keystoneVersion")
+        if problem := version_problem(version):
+            raise CloudRefused(f"account {account.name}: {problem}", hint="forgelet account create with keystoneVersion: v3")
+        self.warning = version_warning(version)
         # A base with or without its version, as people write it.
         self.url = re.sub(r"/v[23](\.0)?/?$", "", str(account.fields["keystoneUrl"]).rstrip("/")) + "/v3"
+        self._deadline = None if account.patience is None else clock.monotonic() + account.patience
+        self._refusal: Exception | None = None
+
+    def left(self) -> float:
+        """Seconds that the next answer may take to begin. Raises `ConnectTimeout` when the account's patience is at its end."""
+        if self._deadline is None:
+            return TIMEOUT
+        left = self._deadline - clock.monotonic()
+        if left <= 0:
+            raise auth_errors.ConnectTimeout(f"nothing more is asked after {self.account.patience:.0f} s")
+        return min(TIMEOUT, left)
 
     @property
     def region(self) -> str:
@@ -66,24 +81,55 @@ class Login:
         """Names of the roles that the user has in the project."""
         return sorted(map(str, self._access.role_names))
 
+    def offers(self, service: str) -> bool:
+        """Whether the cloud's catalogue has a service of that type."""
+        return bool(self._access.service_catalog.get_urls(service_type=service, interface="public"))
+
     def connection(self) -> Connection:
         """A new connection of the SDK, scoped to the project."""
-        return Connection(session=self._new(), region_name=self.account.fields.get("region") or None)
+        return Connection(session=self.session(), region_name=self.account.fields.get("region") or None)
 
     @cached_property
     def _scoped(self) -> sessions.Session:
-        return self._new()
+        return self.session()
+
+    @property
+    def _access(self) -> Any:
+        return self._once(lambda: self._entered)
+
+    @property
+    def _auth(self) -> Any:
+        return self._once(lambda: self._found)
+
+    def _once(self, ask: Callable[[], Any]) -> Any:
+        """What was refused is not asked for again."""
+        if self._refusal is not None:
+            raise self._refusal
+        try:
+            return ask()
+        except (auth_errors.Unauthorized, CloudRefused) as error:
+            self._refusal = error
+            raise
+        except auth_errors.NotFound as error:
+            raise self._none_there() from error
 
     @cached_property
-    def _access(self) -> Any:
+    def _entered(self) -> Any:
         auth: Any = self._auth
-        return auth.get_access(self._scoped)
+        access = auth.get_access(self._scoped)
+        wanted = str(self.account.fields.get("keystoneProject") or "")
+        # The project of an application credential was chosen when it was made.
+        if wanted and not _is(wanted, access.project_id, access.project_name):
+            said = f"account {self.account.name}: its application credential is one of project '{access.project_name}', and the builder names '{wanted}'"
+            raise CloudRefused(said, hint=f"keystoneProject (or tenantName): {access.project_name} in the builder, or an account of '{wanted}'")
+        return access
 
-    def _new(self) -> sessions.Session:
+    def session(self) -> sessions.Session:
+        """A new session, with connections of its own, scoped to the project."""
         return self._session(self._auth)
 
     @cached_property
-    def _auth(self) -> Any:
+    def _found(self) -> Any:
         fields, secrets = self.account.fields, self.account.secrets
         if fields.get("applicationCredentialId"):
             return v3.ApplicationCredential(self.url, str(secrets.get("applicationCredentialSecret", "")), application_credential_id=str(fields["applicationCredentialId"]))
@@ -92,13 +138,12 @@ class Login:
         return v3.Password(self.url, username=str(fields["login"]), password=str(secrets.get("password", "")), project_id=project, **domain)
 
     def _domain(self) -> tuple[dict[str, Any], sessions.Session]:
-        """The user's domain, by the first spelling that Keystone takes. Raises `Unauthorized` when it takes none."""
-        wanted = str(self.account.fields.get("keystoneDomain") or "default")
-        spellings = dict.fromkeys([wanted, wanted.lower(), wanted.capitalize()])
-        tries: list[dict[str, Any]] = [{key: spelling} for spelling in spellings for key in ("user_domain_id", "user_domain_name")]
-        refused: Exception = auth_errors.Unauthorized("no way to log in")
+        """The user's domain, by the first spelling that Keystone takes. Raises `CloudRefused` when it takes none: it never says what is wrong."""
+        user, wanted = str(self.account.fields["login"]), str(self.account.fields.get("keystoneDomain") or "")
+        tries = _spellings(wanted)
+        refused: Exception | None = None
         for domain in tries:
-            auth = v3.Password(self.url, username=str(self.account.fields["login"]), password=str(self.account.secrets.get("password", "")), unscoped=True, **domain)
+            auth = v3.Password(self.url, username=user, password=str(self.account.secrets.get("password", "")), unscoped=True, **domain)
             session = self._session(auth)
             try:
                 session.get_token()
@@ -106,12 +151,18 @@ class Login:
                 refused = error
                 continue
             return domain, session
-        raise refused
+        where = f"in a domain '{wanted}' (asked for as {', '.join(dict.fromkeys(one for each in tries for one in each.values()))})" if wanted else f"in the domain '{FIRST}', for none is named"
+        said = f"{self.account.name} does not take the login (HTTP 401): there is no user '{user}' with this password {where}; Keystone does not say which of them is wrong"
+        hint = f"forgelet account check '{self.account.name}'; forgelet account create with the right password; keystoneDomain in the builder names the domain"
+        raise CloudRefused(said, hint=hint) from refused
 
     def _project(self, unscoped: sessions.Session) -> str:
         wanted = str(self.account.fields.get("keystoneProject") or "")
-        mine = unscoped.get(f"{self.url}/auth/projects").json()["projects"]
-        fitting = [one for one in mine if wanted in (one["id"], one["name"])] or [one for one in mine if wanted.lower() in (one["id"].lower(), one["name"].lower())]
+        told = unscoped.get(f"{self.url}/auth/projects").json()
+        if not isinstance(told, dict) or "projects" not in told:
+            raise self._none_there()
+        mine = told["projects"]
+        fitting = [one for one in mine if wanted in (one["id"], one["name"])] or [one for one in mine if _is(wanted, one["id"], one["name"])]
         chosen = fitting if wanted else mine
         if len(chosen) != 1:
             names = ", ".join(sorted(one["name"] for one in mine)) or "none"
@@ -119,9 +170,36 @@ class Login:
             raise CloudRefused(f"{self.account.name}: {what} (there are: {names})", hint="keystoneProject (or tenantName) in the builder names it")
         return str(chosen[0]["id"])
 
-    @staticmethod
-    def _session(auth: Any) -> sessions.Session:
-        return sessions.Session(auth=auth, timeout=TIMEOUT, user_agent="forgelet")
+    def _none_there(self) -> CloudRefused:
+        return CloudRefused(f"{self.account.name}: {self.url} does not answer as a Keystone does", hint="check keystoneUrl of the account")
+
+    def _session(self, auth: Any) -> sessions.Session:
+        return _Session(self, auth)
+
+
+class _Session(sessions.Session):
+    """A session that waits no longer for an answer than its login may."""
+
+    def __init__(self, login: Login, auth: Any) -> None:
+        super().__init__(auth=auth, user_agent="forgelet")
+        self._login = login
+
+    def request(self, *place: Any, **asked: Any) -> Any:
+        return super().request(*place, **{"timeout": self._login.left(), **asked})
+
+
+def _spellings(wanted: str) -> list[dict[str, Any]]:
+    """How a domain is asked for, one after the other. Few: each that fits and is refused counts as a wrong password."""
+    if not wanted:
+        return [{"user_domain_id": FIRST}]
+    if wanted.lower() == FIRST:
+        return [{"user_domain_id": FIRST}, {"user_domain_name": wanted.capitalize()}]
+    names = dict.fromkeys([wanted, wanted.lower(), wanted.capitalize(), wanted.upper()])
+    return [{"user_domain_name": wanted}, *({"user_domain_id": one} for one in dict.fromkeys([wanted, wanted.lower()])), *({"user_domain_name": one} for one in list(names)[1:])]
+
+
+def _is(wanted: str, *names: object) -> bool:
+    return wanted.lower() in (str(name).lower() for name in names)
 
 
 def _region(access: Any) -> str:

@@ -55,6 +55,28 @@ def test_it_logs_in_as_people_write_it(openstack: Openstack, fields: dict[str, A
     assert ("warning" in said.facts) == (given.get("keystoneVersion") == "v2.0")
 
 
+@pytest.mark.parametrize("spelling", ["Sales", "sales", "SALES", "{id}"])
+def test_a_domain_of_another_name_than_its_id_is_found(openstack: Openstack, spelling: str) -> None:
+    said = OpenstackCloud(openstack.opened(login="seller", keystoneProject="shop", keystoneDomain=spelling.format(id=openstack.sales))).check()
+    assert (said.user, said.project, said.abilities["publish"]) == ("seller", "Shop", True)
+
+
+def test_a_domain_that_is_not_there_is_named(openstack: Openstack) -> None:
+    with pytest.raises(CloudRefused, match="no user 'seller' with this password in a domain 'Moon'"):
+        OpenstackCloud(openstack.opened(login="seller", keystoneDomain="Moon")).check()
+
+
+def test_an_application_credential_of_another_project_is_refused(openstack: Openstack) -> None:
+    token = openstack.token()
+    headers = {"X-Auth-Token": token}
+    me = httpx.get(f"{openstack.keystone}/auth/tokens", headers={**headers, "X-Subject-Token": token}, trust_env=False).json()["token"]["user"]["id"]
+    body = {"application_credential": {"name": "of demo"}}
+    made = httpx.post(f"{openstack.keystone}/users/{me}/application_credentials", json=body, headers=headers, trust_env=False).json()["application_credential"]
+    fields = {"keystoneUrl": openstack.keystone, "applicationCredentialId": made["id"], "keystoneProject": "Second"}
+    with pytest.raises(CloudRefused, match="is one of project 'demo', and the builder names 'Second'"):
+        OpenstackCloud(Account("cloud", "cloud", fields, {"applicationCredentialSecret": made["secret"]})).check()
+
+
 @pytest.mark.parametrize(
     ("user", "project", "publish", "to_all"), [("admin", "admin", True, True), ("demo", "demo", True, False), ("reader", "Readers", False, False)]
 )

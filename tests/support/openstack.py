@@ -99,13 +99,18 @@ def free_port() -> int:
 
 @dataclass
 class Openstack:
-    """One cloud, in the folder `state`: the user `demo` of the project `demo`, and `admin`, in the domain `default` (named Default)."""
+    """One cloud, in the folder `state`: the user `demo` of the project `demo`, and `admin`, in the domain `default` (named Default).
+
+    The user `seller` of the project `Shop` is in another, named Sales.
+    """
 
     venv: Path
     state: Path
     ports: dict[str, int] = field(default_factory=lambda: {"keystone": free_port(), "glance": free_port()})
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     wsgi: dict[str, str] = field(default_factory=lambda: {"keystone": "keystone.wsgi.api:application", "glance": "glance.wsgi.api:application"})
+    sales: str = ""
+    """Id of the domain named Sales."""
     threads: int = 1
     """One, since on SQLite writers get in each other's way."""
 
@@ -237,6 +242,9 @@ class Openstack:
                 place = make("project", name=project, domain_id="default")
                 for role in granted:
                     assert http.put(f"projects/{place}/users/{number}/roles/{roles.get(role) or make('role', name=role)}").status_code == 204
+            self.sales = make("domain", name="Sales")
+            seller, shop = make("user", name="seller", password=PASSWORD, domain_id=self.sales), make("project", name="Shop", domain_id=self.sales)
+            assert http.put(f"projects/{shop}/users/{seller}/roles/{roles['member']}").status_code == 204
 
     def _run(self, *argv: str, **more: str) -> str:
         done = subprocess.run([str(self.venv / "bin" / argv[0]), *argv[1:]], env=self._environment(**more), capture_output=True, text=True, check=False)
