@@ -77,7 +77,10 @@ def test_what_a_killed_publication_left_is_taken_away_by_what_it_began_as(tmp_pa
     given, began = offer(tmp_path / "image"), tmp_path / "began"
     child = os.fork()
     if not child:
-        LocalCloud(tmp_path / "cloud", "root").publish(given, Killed(), lambda cloud_id: began.write_text(cloud_id) and None)
+        try:
+            LocalCloud(tmp_path / "cloud", "root").publish(given, Killed(), lambda cloud_id: began.write_text(cloud_id) and None)
+        finally:
+            os._exit(1)
     os.waitpid(child, 0)
     assert len(list((tmp_path / "cloud/images").iterdir())) == 1
     with pytest.raises(NotFound):
