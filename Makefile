@@ -1,6 +1,6 @@
 # The menu. Each line that a person may choose has its words behind two hashes; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test nova lessons check unit lint bench corpus fuzz docs container run engines stop doctor clean
+.PHONY: help demo test nova lessons check unit lint bench corpus fuzz docs container vagrant run engines stop doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ stop: ## stop the engines that were started here
 
 doctor: ## what this machine lacks, and the commands that bring it
 	@scripts/install.sh && .venv/bin/forgelet doctor
+
+vagrant: ## what can be seen of vagrant/ without a machine: Vagrant takes it, and its script provisions a clean Debian root
+	@scripts/vagrant.sh
 
 clean: ## take away what the project made on this machine and in this clone
 	@scripts/clean.sh

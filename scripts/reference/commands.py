@@ -34,7 +34,7 @@ def groups() -> Iterator[Found]:
 def page() -> str:
     lines = heading(
         "Commands",
-        "Every list and show command takes `-o json` or `-o yaml`: only that on standard output. How a command ends: [exit codes](errors.md). "
+        "Every command takes `-o json` or `-o yaml`: only that on standard output (but `serve`, `shell`, `deploy ssh` and `deploy console`, which are people's). How a command ends: [exit codes](errors.md). "
         "The options of the connection may stand anywhere:",
     )
     lines += options(tree())

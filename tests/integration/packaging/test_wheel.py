@@ -91,6 +91,18 @@ def test_it_scans_out_of_the_box(installed: Installed, tmp_path: Path) -> None:
     assert "/page" in [json.loads(row)["path"] for row in rows]
 
 
+def test_pytest_finds_the_plugin_where_the_wheel_is_installed(installed: Installed, wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        assert "forgelet_pytest.py" in archive.namelist()
+        [points] = [archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt")]
+    assert "[pytest11]\nforgelet = forgelet_pytest" in points
+    said(installed.folder / "bin/pip", "install", "-q", "--disable-pip-version-check", "pytest", cwd=tmp_path)
+    told = said(installed.folder / "bin/pytest", "--fixtures", "-p", "no:cacheprovider", cwd=tmp_path, env=installed.env)
+    assert {"forgelet", "forgelet_client", "live_system"} <= {line.split(" ")[0] for line in told.splitlines()}
+    (tmp_path / "test_it.py").write_text("def test_it(forgelet_client):\n    assert forgelet_client.get('/_forgelet/version').status_code == 200\n")
+    said(installed.folder / "bin/pytest", "-q", "-p", "no:cacheprovider", "test_it.py", cwd=tmp_path, env=installed.env)
+
+
 def test_what_an_extra_brings_says_which_one_where_it_lacks(installed: Installed) -> None:
     assert "pip install 'forgelet[docker]'" in installed.forgelet("scan", "run", "--docker", "web", "--name", "web", code=3)
     assert "pip install 'forgelet[libvirt]'" in installed.forgelet("scan", "run", "--libvirt", "web", "--name", "web", code=3)
