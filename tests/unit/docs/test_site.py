@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import reference
 import typer
+import yaml
 from reference import commands, errors, proven, report, routes, settings, speckeys
 
 from cli.main import tree
@@ -126,6 +127,39 @@ def test_every_command_of_the_prose_is_one_that_there_is() -> None:
     told = list(examples())
     assert len(told) > 30
     assert [f"{place}: {why}" for place, line in told if (why := mistake(line))] == []
+
+
+def scripts_of(recipe: str) -> list[str]:
+    """The lines that a CI service runs for a recipe, in their order."""
+    told = yaml.safe_load((ROOT / "docs/recipes" / recipe).read_text())["specs" if recipe == "gitlab.yml" else "jobs"]
+    if recipe == "gitlab.yml":
+        return [*told["before_script"], *told["script"]]
+    return [line for step in told["specs"]["steps"] for line in step.get("run", "").splitlines()]
+
+
+@pytest.mark.parametrize("recipe", ["github.yml", "gitlab.yml"])
+def test_what_a_recipe_runs_is_there(recipe: str) -> None:
+    lines = scripts_of(recipe)
+    subprocess.run(["bash", "-n"], input="\n".join(lines), text=True, check=True)
+    ours = [line.partition(" > ")[0] for line in lines if line.startswith("forgelet ")]
+    assert len(ours) == 3
+    assert [why for line in ours if (why := mistake(line.removeprefix("forgelet ")))] == []
+    files = re.findall(r"\bforgelet/(scripts/\S+)", "\n".join(lines))
+    assert files == ["scripts/install.sh", "scripts/engines.sh"]
+    assert [name for name in files if not os.access(ROOT / name, os.X_OK)] == []
+
+
+def test_both_recipes_verify_alike_and_keep_what_was_found_when_that_fails() -> None:
+    github = yaml.safe_load((ROOT / "docs/recipes/github.yml").read_text())["jobs"]["specs"]
+    gitlab = yaml.safe_load((ROOT / "docs/recipes/gitlab.yml").read_text())["specs"]
+    steps = {step.get("name", step.get("uses")): step for step in github["steps"]}
+    assert steps["Verify"]["run"].splitlines() == gitlab["script"]
+    assert github["env"] == gitlab["variables"]
+    assert steps["actions/upload-artifact@v4"]["if"] == steps["Tell"]["if"] == "always()"
+    assert gitlab["artifacts"]["when"] == "always"
+    assert steps["actions/upload-artifact@v4"]["with"]["path"].split() == gitlab["artifacts"]["paths"]
+    checked_out = [step.get("with", {}).get("path", ".") for step in github["steps"] if step.get("uses", "").startswith("actions/checkout")]
+    assert checked_out == [".", "forgelet"]
 
 
 def test_an_example_that_the_command_line_would_not_take_is_found() -> None:
