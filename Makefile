@@ -26,8 +26,8 @@ unit: ## the unit tests only
 lint: ## ruff, mypy, import-linter only
 	@scripts/check.sh --lint-only
 
-bench: ## speed and memory, as ratios of one run
-	@scripts/install.sh && .venv/bin/python -m bench
+bench: ## speed and memory, as ratios of one run; half an hour
+	@scripts/bench.sh
 
 corpus: ## every live system by every route, a dated table into docs/corpus.md; CASES="web12-docker ..." runs some
 	@scripts/corpus.sh $(CASES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import compare, listing, lists, memory, million, scan, wire
+from bench import build, compare, listing, lists, memory, million, scan, wire
 
-for part in (scan, listing, lists, compare, memory, million, wire):
+for part in (scan, listing, lists, compare, memory, million, wire, build):
     part.main()
