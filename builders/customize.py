@@ -166,6 +166,9 @@ def _group(root: Path, group: AccountGroup) -> None:
 
 
 def _user(root: Path, user: Account) -> None:
+    """Groups that it names and nothing else makes are made."""
+    for name in {user.group, *user.groups} - {"", *_known(root, "group")}:
+        _inside(root, "groupadd", *(["-r"] if user.system else []), name)
     options = ["-s", user.shell]
     for flag, value in (("-c", user.full_name), ("-d", user.home), ("-u", user.uid), ("-g", user.group), ("-G", ",".join(user.groups))):
         options += [flag, str(value)] if value not in ("", None) else []

@@ -96,6 +96,7 @@ INSTALLATION = {
     "users": [
         {"name": "carol", "userId": 1717, "fullName": "Carol Smith", "homeDir": "/home/carol", "shell": "/bin/sh", "password": "second", "primaryGroup": "crew", "secondaryGroups": "mail, daemon"},
         {"name": "robot", "systemUser": True, "primaryGroup": "gear"},
+        {"name": "dora", "primaryGroup": "dora", "secondaryGroups": "guests"},
     ],
     "timezone": "Asia/Tokyo",
     "keyboard": "fr-latin9",
@@ -198,6 +199,7 @@ def _look_at_installation(root: Path) -> None:
     assert passwd["carol"][2:] == ["1717", "1818", "Carol Smith", "/home/carol", "/bin/sh"]
     assert "carol" in group["mail"][3].split(",") and "carol" in group["daemon"][3].split(",")
     assert int(passwd["robot"][2]) < 1000 and passwd["robot"][3] == group["gear"][2] and int(group["gear"][2]) < 1000 and group["crew"][2] == "1818"
+    assert passwd["dora"][3] == group["dora"][2] and group["guests"][3] == "dora", "groups that nothing else makes"
     for user, password in (("root", "first"), ("carol", "second")):
         hashed = shadow[user][1]
         said = _run(root, "perl", "-e", "print crypt($ARGV[0], $ARGV[1])", password, hashed)
