@@ -23,6 +23,7 @@ jobs/ID/               log, outcome.json, work/ (only while the job runs)
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,9 +119,14 @@ class Folders:
     def cloud(self) -> Path:
         return self.data / "cloud"
 
-    def fetched(self, publication_id: int) -> Path:
-        """Where an image is put that comes back from its cloud."""
-        return self.data / "fetched" / str(publication_id)
+    @property
+    def returns(self) -> Path:
+        """Of images on their way back from their clouds; parts of them end in `.partial`."""
+        return self.data / "fetched"
+
+    def fetched(self, publication_id: int, cloud_id: str) -> Path:
+        """Where an image is put that comes back from its cloud. Publications' numbers are given again, so the image's own counts too."""
+        return self.returns / f"{publication_id}-{hashlib.sha256(cloud_id.encode()).hexdigest()[:16]}"
 
     def job(self, job_id: int) -> Path:
         return self.data / "jobs" / str(job_id)

@@ -107,7 +107,11 @@ def take_back(database: Database, folders: Folders, job: Job) -> None:
 
 
 def begin(database: Database, folders: Folders) -> None:
-    """Go on with what a service before this one could not take away."""
+    """Go on with what a service before this one could not take away, and take away what it was about to hand out."""
+    for file in folders.returns.glob("*"):
+        # A part is what the next download goes on with.
+        if file.suffix != ".partial":
+            file.unlink(missing_ok=True)
     for table in (Publication, Deployment):
         with database.read() as session:
             left = session.exec(select(Job).where(Job.id == table.job_id, col(Job.state).in_((State.FAILED, State.CANCELLED)), table.cloud_id != "")).all()

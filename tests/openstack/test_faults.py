@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +131,35 @@ def test_a_token_that_expires_in_the_middle_of_an_upload_is_renewed(service: Ser
         assert (job["state"], proxy.cuts) == ("done", 1), job
         assert [one["status"] for one in openstack.images()] == ["active"]
         assert service.http.delete(f"{BASE}/pimages/{sent['dbId']}").status_code == 204
+
+
+def test_a_download_that_is_cut_on_the_way_back_goes_on(openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
+    cloud = OpenstackCloud(openstack.opened(glanceUrl=f"http://127.0.0.1:{proxy.port}"))
+    given = offer(tmp_path / "image")
+    sent = cloud.publish(given, Silent(), lambda _: None)
+    proxy.cut_back, proxy.times = MIB, 2
+    try:
+        cloud.fetch(sent.cloud_id, tmp_path / "back", Silent())
+        assert proxy.cuts == 2
+        assert (tmp_path / "back").read_bytes() == given.file.read_bytes()
+    finally:
+        proxy.cut_back = None
+        cloud.withdraw(sent.cloud_id)
+
+
+def test_an_upload_survives_a_glance_that_is_started_anew(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
+    def restart() -> None:
+        openstack.end("glance")
+        threading.Timer(3, openstack.serve, ("glance",)).start()
+
+    account(service, openstack, glanceUrl=f"http://127.0.0.1:{proxy.port}")
+    image = planted_image(service, tmp_path / "tree", "raw")
+    proxy.cut_after, proxy.times, proxy.then = 2 * MIB, 1, restart
+    sent = begin(service, image)
+    job = ended(service, sent)
+    assert job["state"] == "done", job
+    assert [one["status"] for one in openstack.images()] == ["active"]
+    assert service.http.delete(f"{BASE}/pimages/{sent['dbId']}").status_code == 204
 
 
 def test_a_disk_of_this_machine_that_is_full(openstack: Openstack, tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 class CutProxy:
     """Listens on a port of 127.0.0.1 and passes on to another. `cut_after` bytes of a request (of the next `times` connections that send so
-    many) `then` is called and both ends are closed, unless it only `watches`; `delay` seconds pass before each answer."""
+    many) `then` is called and both ends are closed, unless it only `watches`; `delay` seconds pass before each answer. `cut_back` is
+    the same for bytes of what is answered, on the way back."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.cut_after: int | None = None
+        self.cut_back: int | None = None
         self.times = 0
         self.watches = False
         self.delay = 0.0
@@ -45,7 +47,7 @@ class CutProxy:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
                 passed += len(data)
-                if self._cuts(passed):
+                if self._cuts(passed, self.cut_after):
                     break
                 server.sendall(data)
         for one in (client, server):
@@ -53,9 +55,9 @@ class CutProxy:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
 
-    def _cuts(self, passed: int) -> bool:
+    def _cuts(self, passed: int, after: int | None) -> bool:
         with self._lock:
-            if self.cut_after is None or passed < self.cut_after or self.times <= 0:
+            if after is None or passed < after or self.times <= 0:
                 return False
             self.times -= 1
             self.cuts += 1
@@ -63,10 +65,14 @@ class CutProxy:
         return not self.watches
 
     def _back(self, server: socket.socket, client: socket.socket) -> None:
+        passed = 0
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
                 if self.delay:
                     threading.Event().wait(self.delay)
+                passed += len(data)
+                if self._cuts(passed, self.cut_back):
+                    break
                 client.sendall(data)
         # A server that hangs up (an idle connection above all) does so before its client too.
         with contextlib.suppress(OSError):

@@ -162,6 +162,8 @@ def withdraw(here: Service, user: User, found: Found) -> None:
         # Somebody may have taken it away in the cloud itself.
         with suppress(NotFound):
             cloud_of(here, account_row(here, user, publication), publication.asked, ANSWER).withdraw(publication.cloud_id)
+    place = _place(here, publication)
+    place.with_name(f"{place.name}.partial").unlink(missing_ok=True)
     with here.database.write() as session:
         session.delete(session.get_one(Publication, publication.id))
 
@@ -175,12 +177,16 @@ def _shared(here: Service, publication: Publication) -> bool:
 
 def fetch(here: Service, user: User, publication: Publication) -> Path:
     """The image as its cloud has it, in a file of the caller's own. Raises `Conflict`, `CloudRefused`, `Unreachable`, `DiskFull`."""
-    place = here.folders.fetched(publication.id or 0)
+    place = _place(here, publication)
     with _fetching[publication.id or 0]:
         cloud_of(here, account_row(here, user, publication), publication.asked).fetch(publication.cloud_id, place, Silent())
         mine = place.with_name(f"{place.name}-{uuid.uuid4().hex}")
         place.rename(mine)
     return mine
+
+
+def _place(here: Service, publication: Publication) -> Path:
+    return here.folders.fetched(publication.id or 0, publication.cloud_id)
 
 
 def account_row(here: Service, user: User, publication: Publication) -> CloudAccount:

@@ -246,6 +246,33 @@ def test_it_outlives_the_image_it_was_made_from(drive: Any, cloud: Any, image: A
     assert drive.http.get(f"{BASE}/pimages/{sent['dbId']}/download").content == cloud.images[sent["cloudId"]][1]
 
 
+def test_half_a_download_is_of_its_image_only_and_goes_with_it(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks_off(self: Any, cloud_id: str, into: Any, progress: Any) -> None:
+        into.parent.mkdir(exist_ok=True)
+        into.with_name(f"{into.name}.partial").write_bytes(b"half of it")
+        raise Unreachable("it broke off", hint="the same again")
+
+    monkeypatch.setattr(type(cloud), "fetch", breaks_off)
+    returns = drive.service.folders.returns
+    names = []
+    for _ in range(2):
+        sent = published(drive, image)
+        drive.error(drive.http.get(f"{BASE}/pimages/{sent['dbId']}/download"), 503)
+        names += [file.name for file in returns.iterdir()]
+        assert drive.http.delete(f"{BASE}/pimages/{sent['dbId']}").status_code == 204
+        assert list(returns.iterdir()) == []
+    assert len(set(names)) == 2, "another image under the same number of ours"
+
+
+def test_what_a_killed_service_was_about_to_hand_out_goes_at_the_next_start(drive: Any) -> None:
+    returns = drive.service.folders.returns
+    returns.mkdir(exist_ok=True)
+    for name in ("1-abc", "1-abc-0123", "2-def.partial"):
+        (returns / name).touch()
+    clouds.begin(drive.service.database, drive.service.folders)
+    assert [file.name for file in returns.iterdir()] == ["2-def.partial"]
+
+
 def test_nobody_sees_what_is_anothers(drive: Any, image: Any) -> None:
     sent = published(drive, image)
     made = deployed(drive, sent)
