@@ -229,9 +229,12 @@ class Glance:
     def _ask(self, method: str, path: str, **request: Any) -> Any:
         """One request, answered well."""
         answer = self._request(method, path, **request)
-        # Where no Glance is nothing is found either: that something is gone is believed of a Glance only.
-        if answer.status_code == 404 and self._request("GET", "/v2/images", params={"limit": "1"}).status_code == 404:
-            raise self._none_there()
+        if answer.status_code == 404:
+            # Where no Glance is nothing is found either: that something is gone is believed of a Glance only. A server that
+            # answers before it has read everything hangs up.
+            self._session = None
+            if self._request("GET", "/v2/images", params={"limit": "1"}).status_code == 404:
+                raise self._none_there()
         errors.raise_from_response(answer)
         return answer
 

@@ -135,7 +135,8 @@ def test_a_glance_that_goes_away_leaves_nothing_published(service: Service, open
     image = planted_image(service, tmp_path / "tree", "raw")
     proxy.cut_after, proxy.times = 1 << 20, 99
     sent = begin(service, image)
-    job = service.ended(sent["jobId"])
+    # It is tried for a while before it is given up.
+    job = service.ended(sent["jobId"], 90)
     assert (job["state"], job["code"]) == ("failed", "unreachable"), job
     assert job["hint"]
     assert shown(service, sent)["cloudId"] == ""

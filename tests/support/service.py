@@ -70,9 +70,9 @@ class Service:
         found: list[dict[str, Any]] = self.http.get("/_forgelet/jobs").json()["jobs"]["job"]
         return max(found, key=lambda job: int(job["dbId"]))
 
-    def ended(self, number: int) -> dict[str, Any]:
+    def ended(self, number: int, seconds: float = 20.0) -> dict[str, Any]:
         """The job, once it has ended."""
-        until(lambda: self.job(number)["state"] not in ("queued", "running"))
+        until(lambda: self.job(number)["state"] not in ("queued", "running"), seconds)
         return self.job(number)
 
     def child_of(self, number: int) -> int:
