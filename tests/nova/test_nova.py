@@ -13,10 +13,16 @@ from typing import Any
 
 import pycdlib
 import pytest
+from keystoneauth1.exceptions import ConnectFailure
 from support.bench import Bench
 from support.nova import Compute
 from support.openstack import PASSWORD
 from support.planted import planted_image
+
+from builders.clouds.base import Request
+from builders.clouds.openstack import OpenstackCloud
+from scanner.errors import Unreachable
+from scanner.progress import Silent
 
 pytestmark = pytest.mark.libvirt
 WORD = "forgelet user data"
@@ -76,6 +82,7 @@ def test_nova_runs_our_image(bench: Bench, openstack: Compute, sent: dict[str, A
     [server] = json.loads(openstack.cli("server", "list", "--long", "-f", "json"))
     assert (server["ID"], server["Name"], server["Status"]) == (deployment["cloudId"], "copy-1", "ACTIVE")
     assert (server["Image Name"], server["Image ID"]) == ("to-nova", sent["cloudId"])
+    assert json.loads(openstack.cli("keypair", "list", "-f", "json")) == [], "the pair was needed to make the server only"
     bench.service.until(lambda: "forgelet boot sector" in bench.cli("deploy", "console", deployment["applicationId"]), 120)
 
 
@@ -106,6 +113,23 @@ def test_what_nova_does_not_give_is_said_and_leaves_nothing(bench: Bench, openst
         bench.cli("deploy", "terminate", failed["applicationId"])
     assert all(faults) and len(set(faults)) == 3, faults
     assert [one["Name"] for one in json.loads(openstack.cli("server", "list", "-f", "json"))] == ["copy-1"]
+
+
+def test_a_server_that_nobody_was_told_of_is_found_by_its_mark(openstack: Compute, sent: dict[str, Any], deployment: dict[str, Any], key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = OpenstackCloud(openstack.opened())
+    began: list[str] = []
+    real = cloud._nova._cloud.compute.create_server
+
+    def unheard(**asked: Any) -> Any:
+        real(**asked)
+        raise ConnectFailure("the answer was lost")
+
+    monkeypatch.setattr(cloud._nova._cloud.compute, "create_server", unheard)
+    with pytest.raises(Unreachable):
+        cloud.provision(sent["cloudId"], Request("unheard-of", "one", public_keys=(key.read_text(),)), Silent(), began.append)
+    assert (began[0].startswith("forgelet-"), began[-1]) == (True, "")
+    assert [one["Name"] for one in json.loads(openstack.cli("server", "list", "-f", "json"))] == ["copy-1"]
+    assert json.loads(openstack.cli("keypair", "list", "-f", "json")) == []
 
 
 def test_one_that_is_stopped_in_nova_is_shown_stopped(bench: Bench, openstack: Compute, deployment: dict[str, Any]) -> None:
