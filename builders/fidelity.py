@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from builders.copydisk import SECRETS, Disk
 from builders.explain import CHANGED, ONLY_COPY, ONLY_SOURCE, Explainer, recorded, rules
 from builders.image import Difference, Excuse, Scope
+from builders.startup import is_own_kernel
 from scanner.agent.tree import printable
 from scanner.compare import (
     FileDifference,
@@ -217,6 +218,8 @@ def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Expla
     if rule == "injected-keys" and kind == ONLY_COPY and one.right is not None and one.right.size and one.right.type == "file":
         # The machine of a proof is given no keys: what is in there came from somewhere else.
         return None
+    if rule == "boot" and kind == ONLY_SOURCE and one.left is not None and is_own_kernel(one.left):
+        return "unpackaged-kernel"
     if rule is None and kind == ONLY_SOURCE and one.left is not None and one.left.state == State.EXCLUDED and one.left.type != "directory":
         return "left-out"
     if rule is None and kind == CHANGED and _translated(one, copy):

@@ -8,7 +8,7 @@ diskimage-builder has gone: nothing that runs later can undo it. In order:
 2. accounts are merged: the source's numbers win;
 3. the tree and the report are walked side by side: what the source deleted or never had is removed unless a rule of the closed
    list keeps it, and every reported path gets owner, mode, ACLs, capabilities, attributes and time, in that order;
-4. what a machine needs to start is written (`bootable.py`);
+4. what a machine needs to start is written (`bootable.py`), what it starts by is made again where the source has a say in it (`startup.py`);
 5. times are set once more, since writing moved them; what the build itself made is of one moment (`epoch.py`).
 """
 
@@ -32,6 +32,7 @@ from builders.diversions import divert
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by, recorded
 from builders.inodeflags import wanted
 from builders.plan import BuildPlan
+from builders.startup import Brought, renew
 from builders.translate import FSTAB, translate
 from scanner import metadata
 from scanner.agent.found import KINDS
@@ -112,6 +113,7 @@ def apply(job: Job) -> Outcome:
     walk = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome)
     given = walk.run()
     started = make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
+    renewed = renew(root, walk.startup, job.epoch) if report.head.overlay else set()
     outcome.written = digests(Tree(root), plan)
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
     own = _set_times(root, report, job, {*outcome.translated, *(f"/etc/{name}" for name in TABLES)}, walk.nearest)
@@ -125,6 +127,7 @@ def apply(job: Job) -> Outcome:
             **dict.fromkeys(outcome.translated, traces.TRANSLATION),
             **{f"/etc/{name}": traces.ACCOUNTS for name in TABLES},
             **dict.fromkeys(started, traces.START),
+            **dict.fromkeys(renewed, traces.STARTUP),
             **{path: traces.LOADER for path in LOADER if os.path.lexists(f"{root}{path}")},
         }
         traces.write(Path(job.origins).parent / traces.PASS, steps.items())
@@ -191,6 +194,7 @@ class _Walk:
         self.doomed: list[str] = []
         self.kept: dict[str, str] = {}
         """What only the tree has and keeps -> the rule that keeps it."""
+        self.startup = Brought()
         self._folder = _Folders(root).of
 
     def run(self) -> set[str]:
@@ -201,7 +205,9 @@ class _Walk:
                 continue
             if entry is None:
                 self._only_here(path)
-            elif entry.state == State.MISSING:
+                continue
+            self.startup.note(entry)
+            if entry.state == State.MISSING:
                 self.doomed.append(path)
             elif entry.state != State.EXCLUDED and not base_wins(path):
                 self._set(entry)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 PASS, TEMPLATE = "last-pass.ndjson.zst", "template.ndjson.zst"
 """In the image's folder: what the last pass did itself, and what a template's own steps wrote."""
-TRANSLATION, ACCOUNTS, START, LOADER = "translation", "the merged accounts", "what a machine needs to start", "the loader's cache"
+TRANSLATION, ACCOUNTS, LOADER = "translation", "the merged accounts", "the loader's cache"
+START, STARTUP = "what a machine needs to start", "what the source's settings make of the boot files"
 """Steps of the last pass."""
 
 

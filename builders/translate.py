@@ -14,6 +14,7 @@ from builders.plan import BuildPlan
 from scanner.report import ScanReport
 
 FSTAB = "/etc/fstab"
+CRYPTTAB = "/etc/crypttab"
 INTERFACES = "/etc/network/interfaces"
 _WHY_DISK = "# Forgelet: not on the new machine, whose contents are all in one file system:"
 _WHY_ROOT = "# Forgelet: the new machine's own disk:"
@@ -27,7 +28,7 @@ def translate(tree: Tree, plan: BuildPlan, own_disk: str) -> dict[str, str]:
         return text if text == own_disk else fstab(text, own_disk)
 
     changed = {}
-    for path, translated in [(FSTAB, own_table), *_network(tree, plan)]:
+    for path, translated in [(FSTAB, own_table), (CRYPTTAB, crypttab), *_network(tree, plan)]:
         place = tree.at(path, make=False)
         if place.is_symlink() or not place.is_file():
             continue
@@ -44,8 +45,8 @@ def translate(tree: Tree, plan: BuildPlan, own_disk: str) -> dict[str, str]:
 def names_surroundings(path: str, head: ScanReport) -> bool:
     """Whether a build rewrites the source's file at `path`, unless the builder file says otherwise, as far as a report can tell."""
     names = {package.name for package in head.packages}
-    if path == FSTAB or names & OWN_MANAGERS:
-        return path == FSTAB
+    if path in (FSTAB, CRYPTTAB) or names & OWN_MANAGERS:
+        return path in (FSTAB, CRYPTTAB)
     if path == INTERFACES or path.startswith(f"{INTERFACES}.d/"):
         return "ifupdown" in names
     if path.startswith("/etc/netplan/"):
@@ -78,15 +79,26 @@ def fstab(text: str, own: str) -> str:
     lines = [_WHY_ROOT, *(line for line in own.splitlines() if line.strip() and not line.startswith("#"))]
     for line in text.splitlines():
         words = line.split()
-        if len(words) > 1 and not line.lstrip().startswith("#") and (words[1] == "/" or _of_a_disk(words)):
+        if len(words) > 1 and not line.lstrip().startswith("#") and (words[1] == "/" or names_disk(words[0])):
             lines += [_WHY_DISK, f"# {line}"]
         else:
             lines.append(line)
     return "\n".join(lines) + "\n"
 
 
-def _of_a_disk(words: list[str]) -> bool:
-    return words[0].startswith(("UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ID=", "/dev/"))
+def crypttab(text: str) -> str:
+    """crypttab(5) without the disks that are not there, for which the machine would wait; what is encrypted in a file stays."""
+    lines = []
+    for line in text.splitlines():
+        words = line.split()
+        gone = len(words) > 1 and not words[0].startswith("#") and names_disk(words[1])
+        lines += [_WHY_DISK, f"# {line}"] if gone else [line]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def names_disk(device: str) -> bool:
+    """Whether a word of fstab(5) or crypttab(5) is a disk or a partition."""
+    return device.startswith(("UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ID=", "/dev/"))
 
 
 def interfaces(text: str) -> str:

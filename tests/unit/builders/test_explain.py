@@ -20,6 +20,9 @@ HEART = [
     "/.env",
     "/.profile",
     "/boot",
+    "/boot/grub/custom.cfg",
+    "/boot/grub/themes/own/theme.txt",
+    "/boot/memtest.bin",
     "/bootstrap.sh",
     "/etc",
     "/etc/apt/sources.list",
@@ -27,6 +30,8 @@ HEART = [
     "/etc/cloud/cloud.cfg",
     "/etc/cron.d/app",
     "/etc/crontab",
+    "/etc/crypttab",
+    "/etc/default/grub.d/50-own.cfg",
     "/etc/default/ssh",
     "/etc/environment",
     "/etc/fstab.d/x",
@@ -171,6 +176,9 @@ def test_nothing_below_or_beside_what_a_machine_is_about_is_covered() -> None:
     ("path", "kind", "fields", "rule"),
     [
         ("/boot/vmlinuz-6.1.0-9-amd64", ONLY_COPY, (), "boot"),
+        ("/etc/default/grub", ONLY_COPY, (), "boot-settings"),
+        ("/etc/default/grub", CHANGED, ("sha256",), None),
+        ("/etc/default/grub", ONLY_SOURCE, (), None),
         ("/etc/hostname", CHANGED, ("sha256",), "container-engine"),
         ("/etc/passwd", CHANGED, ("size", "sha256", "mtime"), "merged-accounts"),
         ("/etc/passwd", CHANGED, ("mode",), None),
@@ -243,6 +251,7 @@ def test_a_link_is_explained_when_it_leads_to_something_added(path: str, rule: s
 def test_the_image_keeps_its_own_kernel_and_identity_and_nothing_of_the_sources() -> None:
     kept = ["/boot/grub/grub.cfg", "/etc/machine-id", "/var/lib/dpkg/status", "/vmlinuz", "/etc/ld.so.cache"]
     assert [path for path in kept if not base_wins(path)] == []
+    assert not base_wins("/etc/default/grub")
     assert not base_wins("/etc/passwd")
     assert not base_wins("/etc/fstab")
     assert not base_wins("/etc/hosts")

@@ -198,6 +198,13 @@ def test_what_only_root_could_change_is_found(write_report: WriteReport, tmp_pat
     assert unexplained(found) == {("files", "/srv/x", field)}
 
 
+@pytest.mark.parametrize(("state", "rule"), [("unmanaged", "unpackaged-kernel"), ("managed", "boot")])
+def test_a_kernel_that_stayed_behind_has_a_rule_of_its_own(write_report: WriteReport, tmp_path: Path, state: str, rule: str) -> None:
+    rows = [entry("/", "directory"), entry("/boot/vmlinuz-6.9-own", state=state)]
+    found = judged(write_report(rows), Copy(write_report(rows[:1]), Mounted(tmp_path), set()))
+    assert [(one.item, one.rule) for one in found.differences] == [("/boot/vmlinuz-6.9-own", rule)]
+
+
 def test_a_difference_shows_both_sides_printable(write_report: WriteReport, tmp_path: Path) -> None:
     ours = [entry("/", "directory"), entry("/srv/\udce9", "symlink", target="\udcff")]
     theirs = [entry("/", "directory"), entry("/srv/\udce9", "symlink", target="b")]
@@ -207,7 +214,7 @@ def test_a_difference_shows_both_sides_printable(write_report: WriteReport, tmp_
 
 
 def test_unexplained_differences_come_first_and_the_sums_add_up(source: Machine, copy: Machine) -> None:
-    copy.file("/boot/vmlinuz")
+    copy.file("/boot/vmlinuz-6.1")
     copy.file("/srv/extra")
     copy.file("/etc/hostname", b"web\n")
     settle(copy)

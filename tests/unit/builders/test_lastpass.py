@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from builders import lastpass, origins
+from builders import lastpass, origins, startup
 from builders.bootable import written
 from builders.capture import pick
 from builders.errors import OlderImage
@@ -445,6 +445,33 @@ def test_a_socket_is_there_again_with_its_owner_mode_and_time(source: Machine, b
     assert (stat.S_ISSOCK(info.st_mode), stat.S_IMODE(info.st_mode), info.st_mtime) == (True, stat.S_IMODE(source.at("/srv/socket").lstat().st_mode), 1.4e9)
     assert outcome.lacking == []
     assert deviating(base, report) == {}
+
+
+def test_settings_of_the_boot_come_along_with_files_of_boot_and_the_menu_is_made_again(
+    source: Machine, base: Machine, run_pass: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(startup, "_run", lambda root, epoch, *argv: ran.append(argv))
+    own = {"/etc/default/grub": b"GRUB_TIMEOUT=7\n", "/etc/default/grub.d/50-own.cfg": b"GRUB_CMDLINE_LINUX=quiet\n", "/boot/grub/custom.cfg": b"own", "/boot/notes": b"own"}
+    for path, text in {**own, "/boot/vmlinuz-6.9-own": b"own", "/etc/crypttab": b"vault UUID=1 none\n"}.items():
+        source.file(path, text)
+    base.file("/etc/default/grub", b"of the base")
+    base.file("/usr/sbin/grub-mkconfig")
+    base.package("grub-common", {"/usr/sbin/grub-mkconfig": b""})
+    report = overlay_scan(source)
+    outcome = run_pass(report, base, "cloud", "grub-common")
+    assert {path: base.at(path).read_bytes() for path in own} == own
+    assert ran == [("grub-mkconfig", "-o", "/boot/grub/grub.cfg")]
+    assert base.at(startup.GRUB_FILE).exists()
+    assert not base.at("/boot/vmlinuz-6.9-own").exists()
+    assert "/etc/crypttab" in outcome.translated
+
+
+def test_without_a_source_that_has_a_say_in_it_the_boot_is_the_bases(source: Machine, base: Machine, run_pass: Callable[..., Outcome]) -> None:
+    base.file("/etc/default/grub", b"of the base")
+    run_pass(overlay_scan(source), base, "cloud")
+    assert base.at("/etc/default/grub").read_bytes() == b"of the base"
+    assert not base.at(startup.GRUB_FILE).exists()
 
 
 @pytest.fixture

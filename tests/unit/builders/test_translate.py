@@ -9,7 +9,7 @@ import pytest
 
 from builders.bootable import Tree
 from builders.plan import BuildPlan
-from builders.translate import commented, fstab, interfaces, networkd, translate
+from builders.translate import CRYPTTAB, commented, crypttab, fstab, interfaces, networkd, translate
 
 from .conftest import plan_of, planned
 
@@ -49,6 +49,30 @@ def test_lines_of_disks_that_are_not_there_become_comments_and_others_stay(line:
 def test_a_comment_that_looks_like_a_disk_is_left_alone() -> None:
     text = "#UUID=1 / ext4 defaults 0 1\n   # /dev/sda1 /x\n\n"
     assert fstab(text, OWN).endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "stays"),
+    [
+        ("vault UUID=1 none luks", False),
+        ("swap /dev/sda5 /dev/urandom swap", False),
+        ("vault PARTLABEL=x /etc/key", False),
+        ("vault /srv/vault.img none luks", True),
+        ("# vault UUID=1", True),
+        ("", True),
+    ],
+)
+def test_encrypted_disks_that_are_not_there_become_comments(line: str, stays: bool) -> None:
+    after = crypttab(f"# mine\n{line}\n")
+    assert (after == f"# mine\n{line}\n") == stays
+    assert stays or (told(after) == [] and f"# {line}" in after.splitlines())
+
+
+def test_the_table_of_encrypted_disks_is_rewritten_and_known_by_its_digest(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/crypttab").write_text("vault UUID=1 none luks\n")
+    changed = translate(Tree(tmp_path), plan_of(), OWN)
+    assert changed == {CRYPTTAB: hashlib.sha256((tmp_path / "etc/crypttab").read_bytes()).hexdigest()}
 
 
 INTERFACES = """\
