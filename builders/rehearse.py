@@ -16,6 +16,10 @@ Codes of points, in the order in which they are looked for:
     interface-names      the new machine's interfaces have other names                             condition where a file names them
     uid-clash            accounts of the source against those of added packages                    condition
     file-systems         lines of fstab that name disks which the new machine does not have        condition
+    encrypted-disks      the same of crypttab                                                      condition
+    boot-settings        GRUB's settings come along; a condition where they name the source's disks  note, condition
+    kernel-modules       modules that no package ships; a condition where no package has their kernel  note, condition
+    unpackaged-kernel    kernels of the source that no package owns                                condition
     firmware             the source starts by EFI, the image by BIOS                               condition
     simple-scan          contents outside packages were not captured                               condition
     secrets-redacted     secrets that stayed on the source                                         condition
@@ -29,26 +33,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builders import dib
-from builders.accountclashes import clashes
 from builders.additions import BOOTS, additions, has_kernel
 from builders.archive import Archive, PackageId, kept_status
 from builders.base import is_cached
-from builders.bootable import OWN_MANAGERS, written
+from builders.bootable import written
 from builders.capture import records
 from builders.errors import BuildFailed, NotCached, Unresolved
+from builders.foretold import AGAIN, interfaces, told
 from builders.image import Addition
 from builders.plan import BuildPlan, Verdict, blocker, make_plan
 from builders.rehearsal import Disk, ImageBuilder, Point, Rehearsal, Weight, point
 from builders.size import size_of
 from builders.spec import BuilderSpec
 from builders.unproven import ELEMENT, additions_of, family_of, image_builder
-from scanner.agent.tree import printable
 from scanner.errors import Unreachable
-from scanner.report import Report, ScanReport, State
+from scanner.report import Report
 
 PROVEN = frozenset({"bullseye", "bookworm", "trixie"})
 """Debian releases whose images were built, booted and compared with their sources."""
-AGAIN = "scan again with --overlay: forgelet scan run --overlay"
 Planner = Callable[[BuilderSpec], BuildPlan]
 
 
@@ -83,7 +85,7 @@ class Rehearser:
     def _one(self, number: int, spec: BuilderSpec) -> Rehearsal:
         why = blocker(self.report.head) if self.report else None
         if self.report is not None and why is not None:
-            return _unproven(number, spec, self.report, *why)
+            return self._unproven(number, spec, self.report, *why)
         try:
             plan = self.planner(spec)
         except Unresolved as error:
@@ -146,31 +148,35 @@ class Rehearser:
         """What the report alone says."""
         if self.report is None:
             return []
-        head = self.report.head
         if self._common is None:
-            self._common = [*_accounts(head), *_disks(head), *_firmware(head), *_simple(self.report), *_redacted(head), *_blind(head)]
-        return [*_interfaces(head, spec), *self._common]
+            self._common = list(told(self.report))
+        return [*interfaces(self.report.head, spec), *self._common]
 
-
-def _unproven(number: int, spec: BuilderSpec, report: Report, code: str, what: str) -> Rehearsal:
-    """What can be said of a system that is not built here: how it would be, where diskimage-builder knows its kind."""
-    head, family = report.head, family_of(report.head)
-    if family is None or head.system.arch not in ("x86_64", ""):
-        return Rehearsal(builder=number, type=spec.type, points=[point(code, Weight.BLOCKS, what, next="forgelet scan list shows what was scanned")], proven=False)
-    count = sum(1 for package in head.packages if package.status == "installed")
-    evidence = [
-        f"{count} packages, their versions not held against any repository: none of this kind is in reach",
-        f"diskimage-builder's element {family.element} and the generated {ELEMENT} are below: checked for their form alone",
-    ]
-    return Rehearsal(
-        builder=number,
-        type=spec.type,
-        points=[point(code, Weight.BLOCKS, f"{what}; how it would be is shown, unproven", evidence, "forgelet scan rehearse -o json has the element's files")],
-        packages={"not checked": count},
-        additions=additions_of(head, family),
-        image_builder=image_builder(head, spec, family),
-        proven=False,
-    )
+    def _unproven(self, number: int, spec: BuilderSpec, report: Report, code: str, what: str) -> Rehearsal:
+        """What can be said of a system that is not built here: what its report tells, and how it would be built, where diskimage-builder knows its kind."""
+        head, family = report.head, family_of(report.head)
+        if family is None or head.system.arch not in ("x86_64", ""):
+            why = point(code, Weight.BLOCKS, what, next="forgelet scan list shows what was scanned")
+            return Rehearsal(builder=number, type=spec.type, points=[why, *self._told(spec)], proven=False)
+        count = sum(1 for package in head.packages if package.status == "installed")
+        evidence = [
+            f"{count} packages, their versions not held against any repository: none of this kind is in reach",
+            f"diskimage-builder's element {family.element} and the generated {ELEMENT} are below: checked for their form alone",
+        ]
+        evidence.append("what would be added is not counted in the disk")
+        size = size_of(report, ())
+        disk = Disk(asked=spec.disk_size, used=size.used, least=size.least)
+        shown = point(code, Weight.BLOCKS, f"{what}; how it would be is shown, unproven", evidence, "forgelet scan rehearse -o json has the element's files")
+        return Rehearsal(
+            builder=number,
+            type=spec.type,
+            points=[shown, *_room(number, spec, disk), *self._told(spec)],
+            packages={"not checked": count},
+            additions=additions_of(head, family),
+            disk=disk,
+            image_builder=image_builder(head, spec, family),
+            proven=False,
+        )
 
 
 def _ask(archive: Archive, plan: BuildPlan, wanted: list[PackageId], names: list[str], status: Path | None) -> _Resolved:
@@ -243,55 +249,3 @@ def _room(number: int, spec: BuilderSpec, disk: Disk) -> Iterator[Point]:
             f"set diskSize to at least {disk.least}",
             f"line {spec.line}, builders[{number}].installation.diskSize",
         )
-
-
-def _interfaces(head: ScanReport, spec: BuilderSpec) -> Iterator[Point]:
-    rows = [row for row in head.configuration.connections if row.interface and row.interface != "lo" and not set("*?[") & set(row.interface)]
-    told = [f"{row.interface} ({', '.join(row.addresses) or ('DHCP' if row.dhcp else 'no address')}) in {row.file}" for row in rows if not row.file.startswith("/usr/")]
-    live = [name for name in head.network.get("interfaces", []) if name not in ("lo", "docker0") and not name.startswith(("veth", "br-"))]
-    names = {package.name for package in head.packages}
-    if told and spec.network == "keep":
-        yield point("interface-names", Weight.CONDITION, "files name interfaces; the new machine's are called by their slots (ens3, enp1s0), and the files stay as they are", told, "leave `network: keep` away for DHCP")
-    elif told and names & OWN_MANAGERS:
-        yield point("interface-names", Weight.CONDITION, f"files of {', '.join(sorted(names & OWN_MANAGERS))} name interfaces that the new machine does not have", told, "the manager takes DHCP for what no file names")
-    elif told:
-        yield point("interface-names", Weight.CONDITION, "the network is translated: DHCP on every wired interface, whatever it is called", told, "`network: keep` leaves the files as they are")
-    elif live:
-        yield point("interface-names", Weight.NOTE, "the new machine's interfaces are called by their slots (ens3, enp1s0); no file names the source's", live)
-
-
-def _accounts(head: ScanReport) -> Iterator[Point]:
-    if rows := list(clashes(head)):
-        yield point("uid-clash", Weight.CONDITION, "accounts of the source clash with those of added packages", rows, "nothing: the source's numbers win, and files of added packages move")
-
-
-def _disks(head: ScanReport) -> Iterator[Point]:
-    rows = [f"{row.source} at {row.path} ({row.type})" for row in head.configuration.file_systems if row.path != "/" and row.source.startswith(("UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "/dev/"))]
-    if rows:
-        yield point("file-systems", Weight.CONDITION, "fstab names disks that the new machine does not have: their contents come in one file system, the lines stay as comments", rows, "nothing, unless the machine needs swap or disks of its own")
-
-
-def _firmware(head: ScanReport) -> Iterator[Point]:
-    efi = [package.name for package in head.packages if package.name.startswith("grub-efi-amd64")]
-    if (head.system.machine and head.system.machine.firmware == "efi") or "grub-efi-amd64" in efi:
-        yield point("firmware", Weight.CONDITION, "the source starts by EFI, the image starts by BIOS", efi, "give the cloud's image the property hw_firmware_type=bios")
-
-
-def _simple(report: Report) -> Iterator[Point]:
-    if report.head.overlay:
-        return
-    changed = (State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED)
-    rows = [printable(entry.raw) for entry in report.files() if entry.state in changed]
-    yield point("simple-scan", Weight.CONDITION, f"the scan is a simple one: {len(rows)} paths outside packages cannot be brought, and every account is locked", rows, AGAIN)
-
-
-def _redacted(head: ScanReport) -> Iterator[Point]:
-    if head.redacted:
-        rows = [f"{one.path} ({one.secret})" for one in head.redacted]
-        yield point("secrets-redacted", Weight.CONDITION, f"{len(rows)} secrets stayed on the source", rows, "supply them when the machine starts, or scan again without --redact")
-
-
-def _blind(head: ScanReport) -> Iterator[Point]:
-    if head.blind_spots:
-        rows = [f"{one.path}: {one.reason}" for one in head.blind_spots]
-        yield point("blind-spots", Weight.CONDITION, f"the scan could not read {len(rows)} paths", rows, "scan again with the rights to read them")

@@ -21,7 +21,7 @@ from builders.rehearsal import SHOWN, Outlook, Rehearsal, Weight, point, refuse
 from builders.rehearse import rehearse
 from builders.size import GENERATED_MIB
 from builders.spec import BuilderSpec
-from scanner.configuration import Connection, FileSystem
+from scanner.configuration import Configuration, Connection, FileSystem, Setting
 from scanner.errors import Unreachable, UserError
 from scanner.report import BlindSpot, Group, Machine, Package, Redacted, Report, System, User
 
@@ -312,6 +312,39 @@ def test_two_builders_ask_the_archive_once(one: Rehearse, write_report: WriteRep
     report: Report = write_report(packages=[BASE])
     rehearse(report, [SPEC, replace(SPEC, memory=512)], tmp_path)
     assert len(fake.asked) == 1
+
+
+# What the boot asks of a source.
+
+
+def settings(*rows: tuple[str, str, str, str]) -> Configuration:
+    return Configuration(settings=[Setting(area=area, file=file, key=key, value=value) for area, file, key, value in rows])
+
+
+def test_encrypted_disks_are_a_condition(one: Rehearse) -> None:
+    told = one(configuration=settings(("crypt", "/etc/crypttab", "vault", "UUID=1"), ("crypt", "/etc/crypttab", "file", "/srv/vault.img")))
+    (only,) = told.of(Weight.CONDITION)
+    assert (only.code, only.evidence) == ("encrypted-disks", ["vault: UUID=1"])
+
+
+def test_settings_of_grub_come_along_and_words_that_name_disks_are_named(one: Rehearse) -> None:
+    rows = [entry("/etc/default/grub", state="unmanaged")]
+    (note,) = one(rows=rows, configuration=settings(("cmdline", "/etc/default/grub", "GRUB_CMDLINE_LINUX", "quiet"), ("cmdline", "/proc/cmdline", "", "root=/dev/sda1"))).points
+    assert (note.code, note.weight, note.evidence) == ("boot-settings", Weight.NOTE, ["/etc/default/grub"])
+    (condition,) = one(rows=rows, configuration=settings(("cmdline", "/etc/default/grub", "GRUB_CMDLINE_LINUX", "quiet resume=UUID=1"))).points
+    assert (condition.code, condition.weight, condition.evidence) == ("boot-settings", Weight.CONDITION, ["resume=UUID=1"])
+
+
+def test_modules_of_no_package_are_a_condition_where_their_kernel_is_not_a_package(one: Rehearse) -> None:
+    rows = [entry(f"/usr/lib/modules/{kernel}/updates/dkms/zfs.ko", state="unmanaged") for kernel in ("5.10", "6.1")]
+    told = one(rows=rows, packages=[BASE, Package(name="linux-image-6.1", version="6.1", arch="amd64"), Package(name="grub-pc", version="1", arch="amd64")], captured=["grub-pc"])
+    found = {point.weight: point.evidence for point in told.points if point.code == "kernel-modules"}
+    assert found == {Weight.CONDITION: ["/usr/lib/modules/5.10/updates/dkms/zfs.ko"], Weight.NOTE: ["/usr/lib/modules/6.1/updates/dkms/zfs.ko"]}
+
+
+def test_a_kernel_of_no_package_is_a_condition(one: Rehearse) -> None:
+    (only,) = one(rows=[entry("/boot/vmlinuz-6.9-own", state="unmanaged")]).points
+    assert (only.code, only.weight) == ("unpackaged-kernel", Weight.CONDITION)
 
 
 REPLICATE = replace(SPEC, strategy="replicate")

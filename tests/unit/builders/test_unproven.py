@@ -14,9 +14,9 @@ from builders.rehearsal import Outlook
 from builders.rehearse import rehearse
 from builders.spec import BuilderSpec
 from builders.unproven import ELEMENT, FAMILIES, additions_of, family_of, image_builder
-from scanner.report import Group, Package, ScanReport, System, User
+from scanner.report import BlindSpot, Group, Package, Redacted, ScanReport, System, User
 
-from .conftest import WriteReport, head_of
+from .conftest import WriteReport, entry, head_of
 
 SPEC = BuilderSpec("openstack", 3000, 1024)
 OWN = Path(diskimage_builder.__file__).parent / "elements"
@@ -100,6 +100,16 @@ def test_the_rehearsal_shows_all_of_it_says_that_it_is_unproven_and_blocks(name:
     assert told.additions
     assert told.packages == {"not checked": 2}
     assert "unproven" in told.points[0].what
+
+
+@pytest.mark.parametrize("name", [*SYSTEMS, "nothing that is known"])
+def test_what_needs_no_repository_is_told_of_every_system(name: str, write_report: WriteReport, tmp_path: Path) -> None:
+    system = head(name) if name in SYSTEMS else head(next(iter(SYSTEMS))).model_copy(update={"system": System(distribution=name, os_release={"ID": name}, arch="x86_64")})
+    fields = {"redacted": [Redacted(path="/etc/key", secret="private key")], "blind_spots": [BlindSpot(path="/srv/x", reason="denied")], "network": {"interfaces": ["eth0"]}}
+    (told,) = rehearse(write_report([entry("/srv/big", size=9000 * 2**20)], head=system.model_copy(update=fields)), [SPEC], tmp_path)
+    codes = {one.code for one in told.points}
+    assert {"secrets-redacted", "blind-spots", "interface-names"} <= codes
+    assert ("disk-too-small" in codes) == (told.disk is not None) == (name in SYSTEMS)
 
 
 def test_a_kernel_of_the_sources_own_is_not_added_twice() -> None:
