@@ -99,12 +99,23 @@ DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>512</memor
 <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk></devices></domain>"""
 
 
+OF_A_MACHINE = {
+    "etc/default/grub": 'GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX="root=/dev/sda1 mitigations=off"\n',
+    "etc/crypttab": "vault UUID=04b3f206-000d-5b3c-944d-543a73f66520 none luks\n",
+    "etc/modprobe.d/own.conf": "blacklist floppy\n",
+    "boot/notes": "a file of nobody's\n",
+}
+
+
 @pytest.fixture
 def domain(live_system: str, tmp_path: Path) -> Iterator[str]:
-    """A machine of libvirt, shut off, whose disk has the live system's tree."""
+    """A machine of libvirt, shut off, whose disk has the live system's tree, and what a machine has beyond a container."""
     name, disk, tree = f"forgelet-test-{uuid.uuid4().hex[:8]}", tmp_path / "disk.raw", tmp_path / "tree"
     process = subprocess.run(["docker", "inspect", "-f", "{{.State.Pid}}", live_system], capture_output=True, text=True, check=True).stdout.strip()
     subprocess.run(["cp", "-ax", f"/proc/{process}/root/.", str(tree)], check=True)
+    for path, text in OF_A_MACHINE.items():
+        (tree / path).parent.mkdir(exist_ok=True)
+        (tree / path).write_text(text)
     subprocess.run(["truncate", "-s", "1500M", str(disk)], check=True)
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(disk)], check=True)
     (tmp_path / "domain.xml").write_text(DOMAIN.format(name=name, disk=disk))
@@ -129,6 +140,9 @@ def test_a_migration_of_a_libvirt_machine(bench: Bench, image: int, domain: str,
     _is_the_source(bench, told)
     made = bench.json("image", "show", "--id", str(told["made"]["build"]))
     assert made["baseFromCache"] and made["provenance"]["source"] == f"libvirt:{domain}"
+    assert "boot-settings: " in " ".join(made["conditions"]) and "encrypted-disks: " in " ".join(made["conditions"])
+    wrote = {path: bench.json("image", "explain", "--id", str(made["dbId"]), f"/{path}")["origin"]["by"] for path in (*OF_A_MACHINE, "boot/grub/grub.cfg")}
+    assert wrote == {**dict.fromkeys(OF_A_MACHINE, "overlay"), "etc/crypttab": "last pass", "boot/grub/grub.cfg": "last pass"}
     bench.cli("image", "delete", "--publish-id", str(told["made"]["publish"]))
     bench.cli("migration", "delete", str(told["dbId"]))
     bench.cli("image", "delete", "--id", str(made["dbId"]))
