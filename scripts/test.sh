@@ -39,4 +39,5 @@ cat "$CHAIN_LOG"
 pytest -q --junitxml "$LAST" -m last --ignore tests/nova --ignore tests/lessons tests || status=$?
 [ "$status" -eq 0 ] || exit "$status"
 python "$ROOT/scripts/judge.py" "$UNIT" "$CHAIN" "$REPORT" "$LAST" "$FORGELET_TALLY"
+python "$ROOT/scripts/features.py" "$UNIT" "$CHAIN" "$REPORT" "$LAST"
 python "$ROOT/scripts/evidence.py" "$FORGELET_JOURNAL"

@@ -73,8 +73,8 @@ def test_what_is_not_documented_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delitem(speckeys.BUILDER, "format")
     assert list(speckeys.undocumented()) == ["installation._user reads keys, and PLACES does not say where in the file", "the builder's key format is not told"]
 
-    monkeypatch.setattr(proven, "features", lambda: [{"feature": "A", "tests": ["tests/none.py"]}, {"feature": "B"}])
-    assert list(proven.undocumented()) == ["A: tests/none.py is no test", "B: nothing proves it, and it is not told as unknown", "README.md: its figures are old: scripts/figures.py"]
+    monkeypatch.setattr(proven, "features", lambda: [{"feature": "A", "tests": ["tests/none.py", "tests/conftest.py::test_none"]}, {"feature": "B"}])
+    assert list(proven.undocumented()) == ["A: tests/none.py is no test", "A: tests/conftest.py::test_none is no test", "B: nothing proves it, and it is not told as unknown", "README.md: its figures are old: scripts/figures.py"]
 
 
 def test_the_reference_tells_what_the_code_says() -> None:

@@ -12,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 JUDGE = ROOT / "scripts" / "judge.py"
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import features  # noqa: E402  # it lies with the scripts
 
 
 def test_help_lists_every_target() -> None:
@@ -62,3 +65,36 @@ def test_an_engine_that_was_never_used_fails(tmp_path: Path, unused: str) -> Non
     done = judge(tmp_path, PASSED, "\n".join(deed for deed in ("scan", "dib", "boot") if deed != unused))
     assert done.returncode != 0
     assert "never happened" in done.stderr
+
+
+FEATURE = [{"feature": "A", "tests": ["tests/a/test_b.py", "tests/a/test_c.py::test_x"]}]
+
+
+def proven(folder: Path, cases: str) -> list[str]:
+    (folder / "junit.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    return features.complaints(FEATURE, features.cases([folder / "junit.xml"]))
+
+
+def test_a_feature_is_proven_by_what_ran_and_passed(tmp_path: Path) -> None:
+    whole = '<testcase classname="tests.a.test_b.TestOf" name="test_1"/><testcase classname="tests.a.test_c" name="test_x[1]"/>'
+    assert proven(tmp_path, whole) == []
+
+
+@pytest.mark.parametrize(
+    ("cases", "complaint"),
+    [
+        ('<testcase classname="tests.a.test_b" name="test_1"/><testcase classname="tests.a.test_c" name="test_y"/>', "A: tests/a/test_c.py::test_x did not run"),
+        ('<testcase classname="tests.a.test_bc" name="test_1"/><testcase classname="tests.a.test_c" name="test_x"/>', "A: tests/a/test_b.py did not run"),
+        (
+            '<testcase classname="tests.a.test_b" name="test_1"/><testcase classname="tests.a.test_c" name="test_x[1]"/>'
+            '<testcase classname="tests.a.test_c" name="test_x[2]"><failure/></testcase>',
+            "A: test_x[2] of tests/a/test_c.py::test_x: failure",
+        ),
+    ],
+)
+def test_a_feature_whose_tests_did_not_run_or_failed_is_told(tmp_path: Path, cases: str, complaint: str) -> None:
+    assert proven(tmp_path, cases) == [complaint]
+
+
+def test_the_whole_run_is_held_against_the_features() -> None:
+    assert 'features.py" "$UNIT" "$CHAIN" "$REPORT" "$LAST"' in (ROOT / "scripts/test.sh").read_text()
