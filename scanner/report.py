@@ -66,17 +66,21 @@ class FileEntry:
     type: str
     """A `Kind`; for a `missing` path the kind is what the package ships where known, else `file`."""
     state: str
+    """A `State`."""
     reason: str
     """Why the state is what it is: a code, such as `md5-equal`, `conffile-md5`, `not-in-any-package`, `deleted`, or an exclude rule's name."""
     mode: str = ""
     """Permission bits (07777), octal, four digits: `0644`, `4755`."""
     uid: int = 0
+    """Owner, as the live system numbers its users."""
     gid: int = 0
+    """Group, as the live system numbers its groups."""
     size: int = 0
     """Bytes of a regular file; length of a link's target; 0 otherwise."""
     mtime: int = 0
     """Nanoseconds since the epoch."""
     sha256: str | None = None
+    """Of the contents of a regular file, lower-case hex; None where they were not read."""
     target: str | None = None
     """Where a symlink points, verbatim."""
     package: str | None = None
@@ -138,18 +142,26 @@ class ContainerMount(_Part):
     target: str
     """Where the container sees it."""
     read_only: bool = False
+    """Whether the container cannot write to it."""
 
 
 class Container(_Part):
     """What the container engine knows and the file system does not."""
 
     id: str = ""
+    """The engine's number of the container, 64 hex digits."""
     image: str = ""
+    """As the container was started with it: `nginx:1.25`."""
     entrypoint: list[str] = Field(default_factory=list)
+    """Words that stand before the command."""
     command: list[str] = Field(default_factory=list)
+    """Words of the command line."""
     environment: dict[str, str] = Field(default_factory=dict)
+    """Name -> value, the image's own included."""
     working_dir: str = ""
+    """Absolute path inside the container; empty: `/`."""
     user: str = ""
+    """Who its command runs as, `NAME[:GROUP]` or numbers; empty: root."""
     ports: list[str] = Field(default_factory=list)
     """`80/tcp`"""
     published: dict[str, int] = Field(default_factory=dict)
@@ -161,6 +173,7 @@ class Container(_Part):
     restart: str = ""
     """As `docker run --restart` takes it: `always`, `on-failure:3`, `unless-stopped`; `no` or empty."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Name -> value."""
 
 
 class MachineDisk(_Part):
@@ -169,6 +182,7 @@ class MachineDisk(_Part):
     target: str
     """`vda`"""
     bus: str = ""
+    """How it is attached: `virtio`, `sata`, `scsi`, `ide` …"""
     device: str = "disk"
     """`disk`, `cdrom`, `floppy` or `lun`"""
     type: str = ""
@@ -176,38 +190,49 @@ class MachineDisk(_Part):
     format: str = ""
     """`qcow2`, `raw` …"""
     source: str = ""
+    """Where it lies on the hypervisor's machine: a path, or the name in its pool or on the network."""
     read_only: bool = False
+    """Whether the machine cannot write to it."""
 
 
 class MachineNic(_Part):
     """A network interface of a virtual machine."""
 
     mac: str = ""
+    """`52:54:00:12:34:56`"""
     model: str = ""
+    """`virtio`, `e1000` …"""
     type: str = ""
     """`network`, `bridge`, `user` …"""
     source: str = ""
+    """The network or bridge that it is on, by name; empty for `user`."""
 
 
 class Machine(_Part):
     """What the hypervisor knows and the file system does not. Source: libvirt's *Domain XML format*."""
 
     name: str
+    """The domain's name."""
     uuid: str = ""
+    """The domain's UUID."""
     state: str = ""
     """`running` or `shut off`, when it was scanned."""
     hypervisor: str = ""
     """`qemu`, `kvm` …"""
     arch: str = ""
+    """`x86_64`"""
     machine: str = ""
     """The chipset: `pc-i440fx-7.2`"""
     memory: int = 0
     """MiB"""
     cpus: int = 0
+    """How many virtual processors."""
     firmware: str = "bios"
     """`bios` or `efi`"""
     disks: list[MachineDisk] = Field(default_factory=list)
+    """In the order of the domain's XML."""
     nics: list[MachineNic] = Field(default_factory=list)
+    """In the order of the domain's XML."""
 
 
 Facts = Container | Machine
@@ -224,39 +249,54 @@ class System(_Part):
     version: str = ""
     """`12`"""
     codename: str = ""
+    """`bookworm`: os-release's VERSION_CODENAME."""
     arch: str = ""
     """The kernel's name: `x86_64`"""
     package_arch: str = ""
     """The package manager's name: `amd64`"""
     kernel: str = ""
+    """Release of the running kernel, or of the newest that is installed: `6.1.0-18-amd64`; empty where there is none."""
     hostname: str = ""
+    """As /etc/hostname has it."""
     init: str = ""
     """`systemd`, `sysvinit` or empty: what /sbin/init is."""
     timezone: str = ""
+    """Name in the zone database: `Europe/Paris`."""
     locale: str = ""
+    """The value of LANG: `en_US.UTF-8`."""
     keyboard: str = ""
     """XKB layout, with its variant after a colon, or else the console's keymap."""
     container: Container | None = None
+    """What the container engine knows; None for anything else than a container."""
     machine: Machine | None = None
+    """What the hypervisor knows; None for anything else than a virtual machine."""
 
 
 class Package(_Part):
     """One installed package at its exact version."""
 
     manager: str = "dpkg"
+    """`dpkg`, `rpm` or `apk`."""
     name: str
+    """Without its architecture."""
     version: str
+    """As the manager writes it: `1:2.3-4`."""
     arch: str
+    """The manager's name: `amd64`, `all`, `x86_64`, `noarch` …"""
     auto: bool = False
     """Installed as a dependency only."""
     hold: bool = False
+    """Whether the administrator keeps it from being upgraded."""
     status: str = "installed"
     """dpkg's third word, as in `installed`, `config-files`, `half-configured`."""
     essential: bool = False
+    """dpkg's `Essential: yes`."""
     source: str = ""
+    """The source package that it was built from."""
     size: int = 0
     """Installed size in bytes as declared by the package."""
     section: str = ""
+    """The kind of package: Debian's section, rpm's group."""
     module: str = ""
     """rpm's modularity label: `name:stream:version:context`."""
     modes: bool = False
@@ -267,24 +307,38 @@ class Repository(_Part):
     """One source of packages, as configured on the machine."""
 
     manager: str = "apt"
+    """Which program reads it: `apt`, `yum`, `zypp` or `apk`."""
     file: str
+    """Where it is configured."""
     types: list[str] = Field(default_factory=list)
+    """`deb`, `deb-src`, `apk`, `rpm-md`, or as a section of zypper says it."""
     uris: list[str] = Field(default_factory=list)
+    """Where its packages are."""
     suites: list[str] = Field(default_factory=list)
+    """`bookworm`, `bookworm-updates`; empty for other managers than apt."""
     components: list[str] = Field(default_factory=list)
+    """`main`, `contrib`; the section's name of a yum repository."""
     options: dict[str, str] = Field(default_factory=dict)
+    """Everything else that is said of it, name -> value: `signed-by`, `gpgcheck` …"""
     enabled: bool = True
+    """Whether packages are taken from it."""
 
 
 class User(_Part):
     """A line of passwd. The password hash itself is only in the overlay."""
 
     name: str
+    """Login."""
     uid: int
+    """Number of the user."""
     gid: int
+    """Number of the user's own group."""
     gecos: str = ""
+    """Full name and whatever else the field has."""
     home: str = ""
+    """Absolute path of the home folder."""
     shell: str = ""
+    """Absolute path of the login shell; empty: /bin/sh."""
     password: str = "none"
     """`set`, `locked`, `empty` or `none` (no shadow line)."""
 
@@ -293,8 +347,11 @@ class Group(_Part):
     """A line of group."""
 
     name: str
+    """Name of the group."""
     gid: int
+    """Number of the group."""
     members: list[str] = Field(default_factory=list)
+    """Logins of those who belong to it beside their own group."""
 
 
 class Service(_Part):
@@ -307,6 +364,7 @@ class Service(_Part):
     path: str = ""
     """The unit file."""
     package: str | None = None
+    """The package that owns the unit file; None for one of the administrator's."""
     wanted_by: list[str] = Field(default_factory=list)
     """Names of the targets that pull it in: the `.wants` and `.requires` links found."""
     exec: str = ""
@@ -323,6 +381,7 @@ class BlindSpot(_Part):
     path: str
     """Printable: bytes that are not UTF-8 are written as `\\udcff` escapes are."""
     reason: str
+    """What reading it ended with: `Permission denied`, or why it was not tried."""
 
 
 class Redacted(_Part):
@@ -338,23 +397,33 @@ class ScanReport(_Part):
     """The head of a report: everything but the file table."""
 
     schema_version: int = SCHEMA
+    """Version of this schema."""
     target: str = ""
     """`docker:NAME`, `directory:PATH` …"""
     created: str = ""
     """ISO 8601, UTC."""
     overlay: bool = False
+    """Whether contents were brought home: `overlay.tar.zst` lies beside the report."""
     system: System = Field(default_factory=System)
+    """The machine itself."""
     packages: list[Package] = Field(default_factory=list)
+    """Every package that the managers know."""
     repositories: list[Repository] = Field(default_factory=list)
+    """Where packages come from."""
     users: list[User] = Field(default_factory=list)
+    """Lines of passwd."""
     groups: list[Group] = Field(default_factory=list)
+    """Lines of group."""
     services: list[Service] = Field(default_factory=list)
+    """Units, and init scripts where there is no systemd."""
     mounts: list[dict[str, str]] = Field(default_factory=list)
     """Mount points inside the tree: `path`, `type`, `source`."""
     network: dict[str, Any] = Field(default_factory=dict)
     """`interfaces`, `resolvers`, `hosts` as far as they could be read; `addresses` and `routes` of a running system."""
     configuration: Configuration = Field(default_factory=Configuration)
+    """How the machine is set up, as far as its files say it."""
     blind_spots: list[BlindSpot] = Field(default_factory=list)
+    """What could not be read: a scan that has any ends with exit code 2."""
     redacted: list[Redacted] = Field(default_factory=list)
     """Secrets that the overlay does not hold; empty unless the scan was told to leave them out."""
     counts: dict[str, int] = Field(default_factory=dict)
@@ -362,6 +431,7 @@ class ScanReport(_Part):
     bytes: int = 0
     """Sum of the sizes of regular files, each inode once."""
     excludes: list[str] = Field(default_factory=list)
+    """Paths that were left out because it was asked for."""
     digest: str = ""
     """sha256 over the canonical file table: two scans of an idle system give the same."""
 

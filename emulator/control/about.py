@@ -51,10 +51,11 @@ def docs() -> Response:
 
 @cache
 def _described() -> dict[str, Any]:
+    from emulator.control import health
     from emulator.routing import routers
 
     app = FastAPI(title="Forgelet's control plane", version=version(), description="UForge's own resources, under /api, are described by UForge.")
-    for prefix, module in routers():
+    for prefix, module in [("/_forgelet", health), *routers()]:
         if prefix == "/_forgelet":
             app.include_router(module.router, prefix=prefix)
     return app.openapi()

@@ -39,6 +39,8 @@ class StepRequest(BaseModel):
 
 
 class IdsRequest(BaseModel):
+    """The seed of the numbers that are drawn."""
+
     model_config = ConfigDict(extra="forbid")
 
     seed: str | int

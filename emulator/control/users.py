@@ -33,6 +33,8 @@ class UserRequest(_Request):
 
 
 class PasswordRequest(_Request):
+    """A user's new password."""
+
     password: SecretStr
 
 

@@ -6,7 +6,7 @@ MkDocs calls it through `hook.py`, so no generated page lies in the repository a
 
 from __future__ import annotations
 
-from reference import commands, errors, proven, report, routes, settings, speckeys
+from reference import commands, errors, plugin, proven, report, routes, seeds, settings, speckeys
 
 PAGES = {
     "reference/commands.md": commands,
@@ -15,6 +15,8 @@ PAGES = {
     "reference/errors.md": errors,
     "reference/builder-file.md": speckeys,
     "reference/scan-report.md": report,
+    "reference/seeds.md": seeds,
+    "reference/pytest.md": plugin,
     "proven.md": proven,
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 import scanner.report
-from reference.text import attribute_words, code, first, heading, table
+from reference.text import attribute_words, code, first, heading, shape, table
 from scanner.report import SCHEMA, FileEntry, ScanReport
 
 
@@ -59,17 +59,9 @@ def page() -> str:
     return "\n".join(lines)
 
 
-def shape(value: dict[str, Any]) -> str:
-    """The type of a property, in a few words."""
-    if "$ref" in value:
-        name = value["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
-    if "anyOf" in value:
-        return " or ".join(shape(one) for one in value["anyOf"])
-    if value.get("type") == "array":
-        return "list of " + shape(value.get("items", {}))
-    return str(value.get("type", "anything"))
-
-
 def undocumented() -> Iterator[str]:
-    yield from (f"{name} has no docstring" for name, cls, _ in parts() if not cls.__dict__.get("__doc__"))
+    for name, cls, part in parts():
+        if not cls.__dict__.get("__doc__"):
+            yield f"{name} has no docstring"
+        words = attribute_words(cls) if "properties" in part else {}
+        yield from (f"{name}.{key} has no docstring" for key in part.get("properties", {}) if not words.get(key))

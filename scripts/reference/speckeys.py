@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from builders import bundle, installation, spec, stack
+from emulator.resources.publications import asked as asked_keys
 from reference.text import code, heading, table
 
 PLACES = {
@@ -53,6 +54,18 @@ BUILDER = {
     "format": "one of, or a list of: " + ", ".join(spec.FORMATS),
 }
 """The keys of one builder that are no choice (`policies`); every other one is kept for publishing."""
+
+PUBLISHING = {
+    "account": "the cloud account: its name, or a mapping with one of `name`, `dbId`, `uri`; `file` (an account file) or `cloud` (of clouds.yaml) keep it first",
+    "displayName": "name of the image in the cloud; the image's own unless given",
+    "imageName": "the same; older",
+    "publicImage": "whether everybody in the cloud may use it: yes or no",
+    "keystoneDomain": "domain of the project; the account's unless given",
+    "keystoneProject": "project that the image belongs to; the account's unless given",
+    "tenantName": "the same; older",
+    "tenant": "the same; oldest",
+}
+"""The keys of one builder that publishing reads; no build minds them."""
 
 
 def policies() -> dict[str, str]:
@@ -127,7 +140,9 @@ def page() -> str:
     lines = heading("Builder and template files", "YAML, or JSON. Every mistake is told at once, with its line. A file has `builders`, a template's file `stack` too.")
     rows = [(code(f"builders[].{name}"), what, "") for name, what in BUILDER.items()]
     rows += [(code(f"builders[].{name}"), f"one of: {', '.join(spec.POLICIES[name])}; {what}", code(spec.POLICIES[name][0])) for name, what in policies().items()]
-    lines += ["## A builder", "", "Every other key (`account`, `tenant`, `imageName` …) is kept for publishing.", "", *table(("key", "what it says", "unless given"), rows)]
+    lines += ["## A builder", "", *table(("key", "what it says", "unless given"), rows)]
+    published = [(code(f"builders[].{name}"), what) for name, what in PUBLISHING.items()]
+    lines += ["### Publishing", "", "No build minds these; `forgelet image publish` reads them. Other keys are kept with the image.", "", *table(("key", "what it says"), published)]
     found: dict[str, list[Key]] = {}
     for key in keys():
         if key.reader in PLACES:
@@ -141,4 +156,5 @@ def page() -> str:
 def undocumented() -> Iterator[str]:
     yield from sorted({f"{key.reader} reads keys, and PLACES does not say where in the file" for key in keys()} - {f"{one} reads keys, and PLACES does not say where in the file" for one in {*PLACES, *INDIRECT}})
     yield from (f"the builder's key {name} is not told" for name in spec.OWN_KEYS if not any(key.partition(".")[0] == name for key in [*BUILDER, *policies()]))
+    yield from (f"the key {name} of publishing is not told" for name in (*asked_keys.NAMES, *asked_keys.PROJECTS, *asked_keys.OTHERS) if name not in PUBLISHING)
     yield from (f"{name} is told, and is no choice of a builder's" for name in policies().keys() - spec.POLICIES.keys())

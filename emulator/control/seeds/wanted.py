@@ -23,10 +23,15 @@ class WantedUser(_Part):
     """A user; `quotas` maps a type to how much of it he may have."""
 
     login: str
+    """What he logs in with."""
     password: SecretStr
+    """Sealed when it is kept; never told."""
     admin: bool = False
+    """May manage users, and act as any of them."""
     email: str = ""
+    """Address."""
     quotas: dict[str, int] = Field(default_factory=dict)
+    """Type (`appliance`, `diskusage`, `generation`, `scan`) -> how much; bytes for `diskusage`, -1: unlimited."""
 
 
 class WantedAccount(BaseModel):
@@ -35,19 +40,28 @@ class WantedAccount(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     user: str = "root"
+    """Whose it is, by login."""
     type: str
+    """Kind of cloud: `OpenStack` …"""
     name: str
+    """What it is called."""
 
 
 class WantedScan(_Part):
     """A scan of the live system `source`, or one that was recorded: the folder `report`."""
 
     user: str = "root"
+    """Whose it is, by login."""
     name: str
+    """Name of its group."""
     source: str = ""
+    """A live system to scan: `docker:NAME`, `libvirt:NAME`, `directory:PATH`, `local`."""
     report: str = ""
+    """Folder of a recorded report, instead."""
     overlay: bool = False
+    """Bring contents home, too."""
     exclude: list[str] = Field(default_factory=list)
+    """Paths to leave out."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> WantedScan:
@@ -60,10 +74,15 @@ class WantedTemplate(_Part):
     """A template from an archive, or of a scan."""
 
     user: str = "root"
+    """Whose it is, by login."""
     archive: str = ""
+    """File of `template export`, or one like it."""
     scan: str = ""
+    """Name of a scan's group, instead."""
     name: str
+    """What it is called."""
     version: str = "1.0"
+    """Its version."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> WantedTemplate:
@@ -76,18 +95,26 @@ class WantedImage(_Part):
     """The images that a builder file asks for, of a scan."""
 
     user: str = "root"
+    """Whose they are, by login."""
     scan: str
+    """Name of the scan's group."""
     spec: str
+    """The builder file."""
 
 
 class Seed(_Part):
     """A whole seed."""
 
     users: list[WantedUser] = Field(default_factory=list)
+    """Made first."""
     accounts: list[WantedAccount] = Field(default_factory=list)
+    """Of clouds."""
     scans: list[WantedScan] = Field(default_factory=list)
+    """Waited for."""
     templates: list[WantedTemplate] = Field(default_factory=list)
+    """Of archives and scans."""
     images: list[WantedImage] = Field(default_factory=list)
+    """Built, and waited for."""
 
 
 def parse(text: str, base: Path, name: str) -> Seed:

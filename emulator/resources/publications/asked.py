@@ -9,6 +9,8 @@ from scanner.errors import UserError
 
 NAMES = ("displayName", "imageName")
 PROJECTS = ("keystoneProject", "tenantName", "tenant")
+OTHERS = ("account", "keystoneDomain", "publicImage")
+"""Keys of a builder that publishing reads, beside those."""
 TRUTH = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False, "": False, "none": False}
 
 

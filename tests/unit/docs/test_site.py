@@ -16,6 +16,7 @@ import pytest
 import reference
 import typer
 import yaml
+from pydantic import BaseModel
 from reference import commands, errors, proven, report, routes, settings, speckeys
 
 from cli.main import tree
@@ -69,6 +70,16 @@ def test_what_is_not_documented_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(commands, "tree", lambda: typer.main.get_command(bare))
     assert {"'forgelet one' has no help", "'forgelet one': name has no help"} <= set(commands.undocumented())
 
+    class Unworded(BaseModel):
+        """A part of a report."""
+
+        told: int
+        """A number."""
+        untold: int
+
+    monkeypatch.setattr(report, "parts", lambda: [("Unworded", Unworded, Unworded.model_json_schema())])
+    assert list(report.undocumented()) == ["Unworded.untold has no docstring"]
+
     monkeypatch.delitem(speckeys.PLACES, "installation._user")
     monkeypatch.delitem(speckeys.BUILDER, "format")
     assert list(speckeys.undocumented()) == ["installation._user reads keys, and PLACES does not say where in the file", "the builder's key format is not told"]
@@ -82,6 +93,13 @@ def test_the_reference_tells_what_the_code_says() -> None:
     assert "| `FORGELET_PORT` | `port` | `8090` |" in pages["reference/settings.md"]
     assert "### forgelet scan run" in pages["reference/commands.md"] and "`--overlay`" in pages["reference/commands.md"]
     assert "| GET | `/api/users/{uid}/images` | The machine images of a scan, or of the user. | `images.index` | 16 |" in pages["reference/routes.md"]
+    assert "| `control.snapshots.take` |  | `name`, `replace` (false) |" in pages["reference/routes.md"]
+    assert "body: [FaultRequest](#faultrequest)" in pages["reference/routes.md"] and "| `percent` | integer |  |" in pages["reference/routes.md"]
+    assert "body: UForge's `credAccount`" in pages["reference/routes.md"]
+    assert "| GET | `/_forgelet/health` |" in pages["reference/routes.md"]
+    assert "| `builders[].keystoneProject` |" in pages["reference/builder-file.md"]
+    assert "| `login` | string | *required* |" in pages["reference/seeds.md"]
+    assert "| `assert_migrates` |" in pages["reference/pytest.md"] and "| `--forgelet-url` |" in pages["reference/pytest.md"]
     assert "| `not-found` | 404 | 1 |" in pages["reference/errors.md"]
     assert "| `diskSize` | number from 64 to 2097152 |" in pages["reference/builder-file.md"]
     assert "| `bootType` | one of: firstboot, everyboot |" in pages["reference/builder-file.md"]
