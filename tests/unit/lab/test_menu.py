@@ -86,8 +86,8 @@ def test_a_feature_is_proven_by_what_ran_and_passed(tmp_path: Path) -> None:
         ('<testcase classname="tests.a.test_b" name="test_1"/><testcase classname="tests.a.test_c" name="test_y"/>', "A: tests/a/test_c.py::test_x did not run"),
         ('<testcase classname="tests.a.test_bc" name="test_1"/><testcase classname="tests.a.test_c" name="test_x"/>', "A: tests/a/test_b.py did not run"),
         (
-            '<testcase classname="tests.a.test_b" name="test_1"/><testcase classname="tests.a.test_c" name="test_x[1]"/>'
-            '<testcase classname="tests.a.test_c" name="test_x[2]"><failure/></testcase>',
+            """<testcase classname="tests.a.test_b" name="test_1"/><testcase classname="tests.a.test_c" name="test_x[1]"/>
+            <testcase classname="tests.a.test_c" name="test_x[2]"><failure/></testcase>""",
             "A: test_x[2] of tests/a/test_c.py::test_x: failure",
         ),
     ],
