@@ -20,6 +20,15 @@ POLLS, SECONDS, SHARE = 10, 20, 2.0
 """Polls a second, for so many seconds, and the percent of one core that they may cost."""
 PLACE = "/api/users/root"
 LISTS = ("scannedinstances?includeScans=true", "images", "pimages")
+SCAN = "scannedinstances/1/scans/1"
+POLLED = {
+    "image status": f"{SCAN}/images/1/status",
+    "scan": SCAN,
+    "groups with their scans": LISTS[0],
+    "scan import status": f"{SCAN}/imports/status/?i=users/root/{SCAN}/imports/1",
+    "template export status": "appliances/1/exports/1/status",
+}
+"""What clients ask again and again while they wait."""
 
 
 def fill(data: Path) -> None:
@@ -30,9 +39,11 @@ def fill(data: Path) -> None:
     from emulator.app import make_service
     from emulator.jobs import ledger
     from emulator.jobs.outcome import done
+    from emulator.resources.appliances.tables import Appliance, ApplianceExport, ScanImport
     from emulator.resources.images import service as images
     from emulator.resources.publications.tables import Publication
     from emulator.resources.scans import service as scans
+    from emulator.resources.scans.tables import Scan
     from emulator.settings import Settings
     from emulator.storage import stamp
 
@@ -56,6 +67,15 @@ def fill(data: Path) -> None:
             account = {"xsiType": "CredAccountOpenStack", "dbId": 1, "name": "local", "uri": "users/root/accounts/1", "created": stamp.now(), "targetPlatform": {"name": "OpenStack", "type": "openstack"}}
             asked = {"displayName": "web", "keystoneDomain": "default", "keystoneProject": "demo", "publicImage": False}
             session.add(Publication(user_id=owner.id, image_id=image.id, name="web", format=image.type, image_uri=uri, source_uri=uri.partition("/images/")[0], account=account, asked=asked, cloud_id=f"id-{number}", size=10**9, job_id=sent.id or 0, created=stamp.now()))
+        scan = session.get_one(Scan, 1)
+        imported, exported = (ledger.create(session, owner.id, kind, "", {}) for kind in ("scan-import", "export"))
+        for ended in (imported, exported):
+            ledger.close(session, ended, done("Done"))
+        template = Appliance(user_id=owner.id, name="web", version="1.0", created=stamp.now(), modified=stamp.now())
+        session.add(template)
+        session.flush()
+        session.add(ScanImport(scan_id=scan.id or 0, appliance_id=template.id, name="web", version="1.0", job_id=imported.id or 0, created=stamp.now()))
+        session.add(ApplianceExport(appliance_id=template.id or 0, format="yaml", job_id=exported.id or 0, created=stamp.now()))
     here.database.close()
 
 
@@ -67,7 +87,8 @@ def main() -> None:
             tell(f"lists: {EACH} scans, {EACH} images and {EACH} publications stored")
             for path in LISTS:
                 _listed(http, path)
-            _polled(str(http.base_url).rstrip("/"), service)
+            for kind, path in POLLED.items():
+                _polled(str(http.base_url).rstrip("/"), kind, path, service)
 
 
 def _listed(http: httpx.Client, path: str) -> None:
@@ -82,9 +103,9 @@ def _listed(http: httpx.Client, path: str) -> None:
         tell(f"  {name:<28} first {took[0]:6.1f} ms   median {statistics.median(took):6.1f} ms   ({size / 1024:.0f} KiB, goal {GOAL})")
 
 
-def _polled(origin: str, pid: int) -> None:
-    """As the client polls a build: a new connection each time, XML."""
-    place = f"{origin}/api/users/root/scannedinstances/1/scans/1/images/1/status"
+def _polled(origin: str, kind: str, path: str, pid: int) -> None:
+    """As the client polls: a new connection each time, XML."""
+    place = f"{origin}{PLACE}/{path}"
     before, until = _seconds(pid), time.monotonic() + SECONDS
     count = 0
     while time.monotonic() < until:
@@ -92,7 +113,7 @@ def _polled(origin: str, pid: int) -> None:
         count += 1
         time.sleep(1 / POLLS)
     share = 100 * (_seconds(pid) - before) / (SECONDS * count / (SECONDS * POLLS))
-    tell(f"  {POLLS} polls a second           {share:5.1f} % of a core (goal {SHARE})")
+    tell(f"  {POLLS} polls a second: {kind:<24} {share:5.1f} % of a core (goal {SHARE})")
 
 
 def _seconds(pid: int) -> float:

@@ -6,7 +6,8 @@ UserError
 ├── NotYet             a part of UForge that is not there yet                    (exit 1, HTTP 501)
 ├── Forbidden          another user's resources                                  (exit 1, HTTP 403)
 │   └── QuotaExceeded  as much as an administrator allows is there already       (exit 1, HTTP 403)
-└── TooLarge           a body that nobody needs                                  (exit 1, HTTP 413)
+├── TooLarge           a body that nobody needs                                  (exit 1, HTTP 413)
+└── NotSatisfiable     a range that a file does not have                         (exit 1, HTTP 416)
 ForgeletError
 └── Busy               not now: the same again in a moment                       (exit 3, HTTP 503)
 Unreachable
@@ -61,6 +62,17 @@ class TooLarge(UserError):
 
     http_status = 413
     code = "too-large"
+
+
+class NotSatisfiable(UserError):
+    """A range was asked for that the file does not have."""
+
+    http_status = 416
+    code = "range"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the file has {size} bytes: none of them is in the range that was asked for", hint="ask for the whole file, or for a part of it")
+        self.size = size
 
 
 class Busy(ForgeletError):

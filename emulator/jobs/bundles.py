@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator.jobs.outcome import Outcome, done
+from emulator.jobs.room import fits
 from emulator.resources.bundles.tables import Bundle
 from emulator.storage import stamp
 
@@ -25,7 +26,7 @@ def export(todo: Assignment) -> Outcome:
 
 
 def read(todo: Assignment) -> Outcome:
-    """Make a bundle of the archive that was uploaded for import `arguments.import`. Raises `Conflict`."""
+    """Make a bundle of the archive that was uploaded for import `arguments.import`. Raises `Conflict`, `QuotaExceeded`."""
     from builders.library import read_archive
     from emulator.resources.bundles.service import check_free
 
@@ -33,6 +34,7 @@ def read(todo: Assignment) -> Outcome:
     try:
         todo.progress.stage("read", "Reading the archive")
         made = read_archive(archive, todo.result, todo.work / "archive")
+        fits(todo)
         with todo.database.write() as session:
             row = session.get_one(Bundle, todo.arguments["bundle"])
             check_free(session, row.user_id, made.document["name"], made.document["version"])

@@ -17,6 +17,7 @@ from emulator.folders import Folders
 from emulator.jobs import bundles, clouds, templates
 from emulator.jobs.kinds import State
 from emulator.jobs.outcome import Outcome, done
+from emulator.jobs.room import fits
 from emulator.resources.jobs.tables import Job
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.storage.engine import Database
@@ -72,6 +73,7 @@ def scan(todo: Assignment) -> Outcome:
     with opened(_target(todo)) as target:
         report = scan_target(target, todo.result, todo.progress, choose=choose, excludes=_excludes(todo), known=_known(todo))
     tell_distribution(todo, report)
+    fits(todo)
     return scanned(len(report.head.blind_spots))
 
 
@@ -150,10 +152,13 @@ def build(todo: Assignment) -> Outcome:
 
     spec = BuilderSpec(**{**todo.arguments["spec"], "formats": tuple(todo.arguments["spec"]["formats"])})
     if "appliance" in todo.arguments:
-        return templates.build(todo, spec)
-    report = todo.folders.scan(todo.arguments["scan"])
-    platform(spec.type).build(report, spec, todo.result, todo.work, todo.folders.cache, todo.progress)
-    return done("Done, created")
+        outcome = templates.build(todo, spec)
+    else:
+        report = todo.folders.scan(todo.arguments["scan"])
+        platform(spec.type).build(report, spec, todo.result, todo.work, todo.folders.cache, todo.progress)
+        outcome = done("Done, created")
+    fits(todo)
+    return outcome
 
 
 def verify(todo: Assignment) -> Outcome:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session, select
 
 from emulator.jobs.outcome import Outcome, done
+from emulator.jobs.room import fits
 from emulator.resources.appliances.tables import Appliance
 from emulator.resources.images.tables import Image
 from emulator.resources.users.tables import User
@@ -51,6 +52,7 @@ def read(todo: Assignment) -> Outcome:
         todo.progress.stage("read", "Reading the archive")
         there = _library(todo) if todo.arguments["reuseBundles"] else {}
         stack, edited = read_archive(archive, todo.result, use_major=todo.arguments["useMajor"], library=there)
+        fits(todo)
         for path in edited:
             todo.progress.log(f"edited in the overlay: {path}")
         for one in stack.own_bundles:
@@ -109,7 +111,7 @@ def _fill(todo: Assignment, stack: Stack, *, force: bool = False) -> None:
                 templates.check_free(session, made.user_id, stack.name, stack.version)
             gone.append(_replace(session, todo, there))
         else:
-            quotas.check(todo.folders, session, session.get_one(User, made.user_id), "appliance", 0)
+            quotas.claim(session, session.get_one(User, made.user_id), "appliance", 0)
         gone += bundles.take_in(session, todo.folders, made.user_id, [one.document for one in stack.own_bundles], todo.result / "files", force=force)
         made.name, made.version, made.description, made.stack = stack.name, stack.version, stack.description, stack.document
         made.distribution, made.arch = f"{stack.system.name} {stack.system.version} ", "x86_64"

@@ -8,16 +8,18 @@ from typing import Any, Protocol
 
 from anyio import to_thread
 from fastapi import Request, Response
-from fastapi.responses import FileResponse
 
-from emulator.errors import Conflict
+from emulator.errors import Conflict, QuotaExceeded
 from emulator.jobs.kinds import State
 from emulator.resources import uploads
 from emulator.resources.jobs.tables import Job
+from emulator.resources.quotas import service as quotas
 from emulator.resources.scans.service import PATIENCE
 from emulator.resources.status import op_status
+from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.wire.answer import answer
+from emulator.wire.download import Download
 from scanner.errors import UserError
 
 FORMATS = {"yaml": "yaml", "yml": "yaml", "json": "json"}
@@ -48,15 +50,26 @@ def send(name: str, job: Job, folder: Path) -> Response:
     """The archive of an export. Not labelled as XML, and not as encoded: the client would unpack it. Raises `Conflict` before it is whole."""
     if job.state != State.DONE:
         raise Conflict(f"the archive of '{name}' is not there: its export is {job.state}", hint=f"forgelet job show {job.id}")
-    return FileResponse(folder / "archive.tar.gz", media_type="application/octet-stream", filename="archive.tar.gz")
+    return Download(folder / "archive.tar.gz", media_type="application/octet-stream", filename="archive.tar.gz")
 
 
-async def receive(number: int, request: Request, place: Path, *, waits: Callable[[], bool], begin: Callable[[], Job]) -> Response:
-    """The archive of import `number`, as the body whatever its label says; then its job is queued. Raises `Conflict` for a second one."""
+async def receive(
+    number: int, request: Request, place: Path, here: Service, user: User, *, waits: Callable[[], bool], begin: Callable[[], Job]
+) -> Response:
+    """The archive of import `number`, as the body whatever its label says; then its job is queued. Raises `Conflict` for a second one,
+    `QuotaExceeded`, `TooLarge`; then nothing of it is kept."""
     if not await to_thread.run_sync(waits):
         raise Conflict(f"import {number} has its archive already", hint="begin another import")
-    await uploads.save(request, place)
-    return answer("status", op_status(await to_thread.run_sync(begin)), 201)
+    most = await to_thread.run_sync(quotas.left, here, user)
+    sent = await uploads.save(request, place, most)
+    if sent > most:
+        raise quotas.used_up(user, "diskusage", f"the archive has {sent} bytes, and {max(0, int(most))} are left")
+    try:
+        job = await to_thread.run_sync(begin)
+    except QuotaExceeded:
+        place.unlink(missing_ok=True)
+        raise
+    return answer("status", op_status(job), 201)
 
 
 def remove(here: Service, export: Export, folder: Path) -> None:

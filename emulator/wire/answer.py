@@ -65,9 +65,9 @@ def lasting(root: str, data: dict[str, Any]) -> Response:
     return Answer(root, data, lasts=True)
 
 
-def collection(root: str, item: str, members: Sequence[dict[str, Any]], status: int = 200, *, wrapper: str = "") -> Response:
-    """A list of UForge's: the wrapper, named as the root where nothing else is said, is there even when it is empty."""
-    return Answer(root, {wrapper or root: {item: list(members)}}, status)
+def collection(root: str, item: str, members: Sequence[dict[str, Any]], status: int = 200, *, wrapper: str = "", lasts: bool = False) -> Response:
+    """A list of UForge's: the wrapper, named as the root where nothing else is said, is there even when it is empty. `lasts` as `lasting`."""
+    return Answer(root, {wrapper or root: {item: list(members)}}, status, lasts=lasts)
 
 
 def ours(root: str, data: dict[str, Any], status: int = 200) -> Response:

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from emulator.errors import Unauthorized
+from emulator.errors import NotSatisfiable, Unauthorized
 from emulator.storage import stamp
 from emulator.wire.answer import dumps
 from emulator.wire.negotiation import JSON, XML, wants_xml
@@ -40,13 +40,19 @@ def uforge_error(request: Request, error: ForgeletError, status: int) -> dict[st
 def tell(request: Request, error: ForgeletError, status: int | None = None) -> Response:
     """The response that says `error`."""
     code = status or error.http_status
-    headers = {"WWW-Authenticate": 'Basic realm="forgelet"'} if isinstance(error, Unauthorized) else None
+    headers = _headers(error)
     told = uforge_error(request, error, code)
     if wants_xml(request.scope):
         from emulator.wire.writer import encode
 
         return Response(encode("uforgeError", _listed(told)), status_code=code, media_type=XML, headers=headers)
     return Response(dumps({"uforgeError": told}), status_code=code, media_type=JSON, headers=headers)
+
+
+def _headers(error: ForgeletError) -> dict[str, str] | None:
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": 'Basic realm="forgelet"'}
+    return {"Content-Range": f"bytes */{error.size}"} if isinstance(error, NotSatisfiable) else None
 
 
 def _listed(told: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from emulator.control.snapshots.archive import pack, take_in
@@ -17,6 +16,7 @@ from emulator.control.snapshots.shelf import Shelf
 from emulator.resources.uploads import save as receive
 from emulator.service import TheAdmin, TheService
 from emulator.wire.answer import nothing, our_collection, ours
+from emulator.wire.download import Download
 
 router = APIRouter(prefix="/snapshots")
 Replace = Annotated[bool, Query(description="Take the place of one of the same name.")]
@@ -63,7 +63,7 @@ def export(name: str, here: TheService, _asking: TheAdmin) -> Response:
     except BaseException:
         packed.unlink(missing_ok=True)
         raise
-    return FileResponse(packed, media_type="application/zstd", filename=f"{name}.tar.zst", background=BackgroundTask(packed.unlink, missing_ok=True))
+    return Download(packed, media_type="application/zstd", filename=f"{name}.tar.zst", background=BackgroundTask(packed.unlink, missing_ok=True))
 
 
 @router.post("")

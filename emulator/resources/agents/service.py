@@ -32,9 +32,10 @@ def begin(here: Service, user: User, agent: str, name: str, overlay: bool, exclu
     problems = [*scans.check_name(name), *scans.check_exclude(exclude)]
     if problems:
         raise UserError("the scan cannot be run as asked", problems=problems)
-    quotas.room(here, user, "scan")
+    quotas.room(here, user)
     label = PREFIX + (NODE.sub("-", node)[:LONGEST_WORD] or "unknown")
     with here.database.write() as session:
+        quotas.claim(session, user, "scan")
         scans.check_mix(session, user, name, overlay)
         for _, members in scans.instances(session, user, name):
             _alone(members)

@@ -10,7 +10,7 @@ from emulator.resources import archives
 from emulator.resources.appliances import transfers
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
-from emulator.wire.answer import answer, nothing
+from emulator.wire.answer import answer, lasting, nothing
 from emulator.wire.body import body
 from scanner.errors import NotFound
 
@@ -29,14 +29,14 @@ def export(aid: int, here: TheService, owner: TheOwner, outputFormat: str = "yam
 def show_export(aid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
     """One export of a template."""
     with here.database.read() as session:
-        return answer("applianceExport", transfers.tell_export(owner, transfers.find_export(session, owner, aid, eid)))
+        return lasting("applianceExport", transfers.tell_export(owner, transfers.find_export(session, owner, aid, eid)))
 
 
 @router.get(EXPORT + "/status")
 def export_status(aid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
     """How far an export has come."""
     with here.database.read() as session:
-        return answer("status", op_status(transfers.find_export(session, owner, aid, eid)[2]))
+        return lasting("status", op_status(transfers.find_export(session, owner, aid, eid)[2]))
 
 
 @router.get(EXPORT + "/downloads")
@@ -73,14 +73,14 @@ async def upload(iid: int, request: Request, here: TheService, owner: TheOwner) 
         with here.database.read() as session:
             return transfers.find_import(session, owner, iid)[2] is None
 
-    return await archives.receive(iid, request, here.folders.upload(iid), waits=waits, begin=lambda: transfers.begin_import(here, owner, iid))
+    return await archives.receive(iid, request, here.folders.upload(iid), here, owner, waits=waits, begin=lambda: transfers.begin_import(here, owner, iid))
 
 
 @router.get("/imports/{iid}")
 def show_import(iid: int, here: TheService, owner: TheOwner) -> Response:
     """One import of a template."""
     with here.database.read() as session:
-        return answer("applianceImport", transfers.tell_import(owner, transfers.find_import(session, owner, iid)))
+        return lasting("applianceImport", transfers.tell_import(owner, transfers.find_import(session, owner, iid)))
 
 
 @router.get("/imports/{iid}/status")
@@ -88,7 +88,7 @@ def import_status(iid: int, here: TheService, owner: TheOwner) -> Response:
     """How far an import has come, and every mistake of its archive."""
     with here.database.read() as session:
         _, _, job = transfers.find_import(session, owner, iid)
-    return answer("status", archives.status(job))
+    return lasting("status", archives.status(job))
 
 
 @router.post(SCAN)
@@ -109,7 +109,7 @@ def scan_import_statuses(siid: int, sid: int, here: TheService, owner: TheOwner,
     chosen = [one for one in found if not i or transfers.scan_import_uri(owner, *one[:2]) == i.strip("/")]
     if i and not chosen:
         raise NotFound(f"there is no import '{i}'", hint="forgelet template list")
-    return answer("statuses", {"statuses": {"status": [op_status(job) for _, _, job in chosen]}})
+    return lasting("statuses", {"statuses": {"status": [op_status(job) for _, _, job in chosen]}})
 
 
 @router.delete(SCAN + "/{iid}/status")

@@ -129,8 +129,9 @@ def begin(
         appliance = templates.find(session, user, appliance_id)
     told = rehearse(here, user, appliance_id, specs)
     refuse(told, name)
-    quotas.room(here, user, "generation", more=len(specs))
+    quotas.room(here, user)
     with here.database.write() as session:
+        quotas.claim(session, user, "generation", len(specs))
         assert user.id is not None
         if session.get(Appliance, appliance_id) is None:
             raise Conflict(f"template {appliance_id} was deleted meanwhile")

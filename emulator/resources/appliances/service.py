@@ -124,8 +124,9 @@ def clone(here: Service, user: User, appliance_id: int, name: str, version: str)
     from builders import template
 
     check_title(name, version)
-    quotas.room(here, user, "appliance")
+    quotas.room(here, user)
     with here.database.write() as session:
+        quotas.claim(session, user, "appliance")
         source = find(session, user, appliance_id)
         assert user.id is not None and source.id is not None
         check_free(session, user.id, name, version)

@@ -83,24 +83,25 @@ def remove_export(here: Service, export: ApplianceExport) -> None:
 
 def open_import(here: Service, user: User, *, imported: bool, force: bool, reuse_bundles: bool, use_major: bool) -> ApplianceImport:
     """A place for an archive to be uploaded to. Raises `QuotaExceeded` before anything is sent."""
-    _room(here, user, force)
+    quotas.room(here, user)
     assert user.id is not None
     made = ApplianceImport(
         user_id=user.id, imported=imported, force=force, reuse_bundles=reuse_bundles, use_major=use_major, created=stamp.now()
     )
     with here.database.write() as session:
+        _claim(session, user, force)
         session.add(made)
     return made
 
 
 def begin_import(here: Service, user: User, import_id: int) -> Job:
     """Queue the reading of the archive that was uploaded. Raises `Conflict` for a second one."""
-    with here.database.read() as session:
-        _room(here, user, find_import(session, user, import_id)[0].force)
+    quotas.room(here, user)
     with here.database.write() as session:
         found, _, _ = find_import(session, user, import_id)
         if found.job_id is not None:
             raise Conflict(f"import {import_id} has its archive already", hint="begin another import")
+        _claim(session, user, found.force)
         assert user.id is not None
         job = ledger.create(session, user.id, "import", f"users/{user.login}/imports/{import_id}", {})
         appliance = _placeholder(session, user, job)
@@ -111,9 +112,10 @@ def begin_import(here: Service, user: User, import_id: int) -> Job:
     return job
 
 
-def _room(here: Service, user: User, force: bool) -> None:
+def _claim(session: Session, user: User, force: bool) -> None:
     """What is forced may replace a template: only its job knows, and asks again."""
-    quotas.room(here, user, *([] if force else ["appliance"]))
+    if not force:
+        quotas.claim(session, user, "appliance")
 
 
 def _placeholder(session: Session, user: User, job: Job, name: str = "", version: str = "") -> Appliance:
@@ -162,7 +164,7 @@ def begin_scan_import(here: Service, user: User, instance_id: int, scan_id: int,
     from builders.plan import supported
     from scanner.report import Report
 
-    quotas.room(here, user, "appliance")
+    quotas.room(here, user)
     templates.check_title(name, version)
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
@@ -172,6 +174,7 @@ def begin_scan_import(here: Service, user: User, instance_id: int, scan_id: int,
     with here.database.write() as session:
         assert user.id is not None and scan.id is not None
         templates.check_free(session, user.id, name, version)
+        quotas.claim(session, user, "appliance")
         job = ledger.create(session, user.id, "scan-import", "", {})
         assert job.id is not None
         appliance = _placeholder(session, user, job, name, version)

@@ -13,7 +13,7 @@ from emulator.resources.bundles import service as library
 from emulator.resources.bundles import transfers
 from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
-from emulator.wire.answer import answer, collection, nothing
+from emulator.wire.answer import answer, collection, lasting, nothing
 from emulator.wire.body import body
 from emulator.wire.query import parse
 from scanner.errors import NotFound
@@ -76,14 +76,14 @@ def export(msid: int, here: TheService, owner: TheOwner, outputFormat: str = "ya
 def show_export(msid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
     """One export of a bundle."""
     with here.database.read() as session:
-        return answer("softwareBundleExport", transfers.tell_export(owner, transfers.find_export(session, owner, msid, eid)))
+        return lasting("softwareBundleExport", transfers.tell_export(owner, transfers.find_export(session, owner, msid, eid)))
 
 
 @router.get(EXPORT + "/status")
 def export_status(msid: int, eid: int, here: TheService, owner: TheOwner) -> Response:
     """How far an export has come."""
     with here.database.read() as session:
-        return answer("status", op_status(transfers.find_export(session, owner, msid, eid)[2]))
+        return lasting("status", op_status(transfers.find_export(session, owner, msid, eid)[2]))
 
 
 @router.get(EXPORT + "/downloads")
@@ -118,14 +118,14 @@ async def upload(sbid: int, request: Request, here: TheService, owner: TheOwner)
         with here.database.read() as session:
             return transfers.find_import(session, owner, sbid)[2] is None
 
-    return await archives.receive(sbid, request, here.folders.bundle_upload(sbid), waits=waits, begin=lambda: transfers.begin_import(here, owner, sbid))
+    return await archives.receive(sbid, request, here.folders.bundle_upload(sbid), here, owner, waits=waits, begin=lambda: transfers.begin_import(here, owner, sbid))
 
 
 @router.get(IMPORT)
 def show_import(sbid: int, here: TheService, owner: TheOwner) -> Response:
     """One import of a bundle."""
     with here.database.read() as session:
-        return answer("softwareBundleImport", transfers.tell_import(owner, transfers.find_import(session, owner, sbid)))
+        return lasting("softwareBundleImport", transfers.tell_import(owner, transfers.find_import(session, owner, sbid)))
 
 
 @router.get(IMPORT + "/status")
@@ -133,4 +133,4 @@ def import_status(sbid: int, here: TheService, owner: TheOwner) -> Response:
     """How far an import has come, and every mistake of its archive."""
     with here.database.read() as session:
         _, _, job = transfers.find_import(session, owner, sbid)
-    return answer("status", archives.status(job))
+    return lasting("status", archives.status(job))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
 from emulator.resources.images import proofs
@@ -16,6 +15,7 @@ from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, lasting, nothing, ours
 from emulator.wire.body import body
+from emulator.wire.download import Download
 from scanner.targets.access import Access
 
 router = APIRouter()
@@ -131,11 +131,11 @@ def last_verification(here: TheService, image: TheImage) -> Response:
 def last_page(here: TheService, image: TheImage) -> Response:
     """The same as one page that needs nothing else."""
     assert image[0].id is not None
-    return FileResponse(proofs.page(here, image[0].id), media_type="text/html")
+    return Download(proofs.page(here, image[0].id), media_type="text/html")
 
 
 @router.get(FLAT + "/{iid}/evidence")
 @router.get(SCAN + "/{iid}/evidence")
 def evidence(here: TheService, image: TheImage) -> Response:
     """Everything that the last proof stands on, as one archive (`builders/proof/evidence.py`)."""
-    return FileResponse(proofs.bundle(here, image), media_type="application/gzip", filename=f"evidence-{image[0].id}.tar.gz")
+    return Download(proofs.bundle(here, image), media_type="application/gzip", filename=f"evidence-{image[0].id}.tar.gz")

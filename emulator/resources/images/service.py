@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastapi.responses import FileResponse
 from sqlmodel import Session, col, func, select
 
 from emulator.errors import Conflict
@@ -30,6 +29,7 @@ from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
 from emulator.storage.narrow import narrow, stored
+from emulator.wire.download import Download
 from emulator.wire.shared import Shared
 from scanner.errors import NotFound, UserError
 
@@ -153,13 +153,13 @@ def unlocked(here: Service, image_id: int, key: str) -> Image:
     return image
 
 
-def disk(folders: Folders, image: Image, format: str | None = None) -> FileResponse:
+def disk(folders: Folders, image: Image, format: str | None = None) -> Download:
     """One of the files that the image was built as, the first when no format is named. Raises `Conflict`, `NotFound`."""
     assert image.id is not None
     files = made(folders, image.id)["files"]
     for one in files:
         if format in (None, one["format"]):
-            return FileResponse(folders.image(image.id) / one["name"], media_type="application/octet-stream", filename=one["name"])
+            return Download(folders.image(image.id) / one["name"], media_type="application/octet-stream", filename=one["name"])
     raise NotFound(f"image {image.id} has no {format or ''} disk", hint="formats: " + ", ".join(one["format"] for one in files))
 
 
@@ -195,8 +195,9 @@ def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: 
     specs = _specs(here, scan_id, file_name, text, scanned=job.state == State.DONE, offline=offline)
     _built_from(scan, job)
     told = _rehearsed(here, scan_id, specs, file_name)
-    quotas.room(here, user, "generation", more=len(specs))
+    quotas.room(here, user)
     with here.database.write() as session:
+        quotas.claim(session, user, "generation", len(specs))
         found = [add(session, user, scan, spec, {}, conditions=conditions(one)) for spec, one in zip(specs, told, strict=True)]
     here.queue.submit()
     return found
@@ -209,8 +210,9 @@ def begin_asked(here: Service, user: User, instance_id: int, scan_id: int, asked
     spec = spec_of(asked)
     _built_from(scan, job)
     told = _rehearsed(here, scan_id, [spec], "image")
-    quotas.room(here, user, "generation")
+    quotas.room(here, user)
     with here.database.write() as session:
+        quotas.claim(session, user, "generation")
         found = add(session, user, scan, spec, profile_of(asked), conditions=conditions(told[0]))
     here.queue.submit()
     return found

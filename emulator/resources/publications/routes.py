@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Response
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
 from emulator.errors import Conflict
@@ -19,6 +18,7 @@ from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, lasting, nothing
 from emulator.wire.body import body
+from emulator.wire.download import Download
 from scanner.errors import NotFound, UserError
 
 router = APIRouter()
@@ -133,4 +133,4 @@ def download(publication: ThePublication, here: TheService, owner: TheOwner, aft
         raise Conflict(f"publication {row.id} cannot be downloaded: it is {job.state}", hint=f"forgelet job show {job.id}")
     file = publications.fetch(here, owner, row)
     after.add_task(Path.unlink, file, missing_ok=True)
-    return FileResponse(file, media_type="application/octet-stream", filename=f"{row.name}.{row.cloud_id}", background=after)
+    return Download(file, media_type="application/octet-stream", filename=f"{row.name}.{row.cloud_id}", background=after)

@@ -6,6 +6,7 @@ reset; diskusage: bytes of his reports, templates, bundles and images on disk.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,10 @@ def limit(session: Session, user_id: int | None, kind: str) -> int:
 
 def used(folders: Folders, session: Session, user_id: int | None, kind: str) -> int:
     """How much there is, what is being made included."""
-    if kind == "diskusage":
-        return _bytes(folders, session, user_id)
+    return _bytes(folders, session, user_id) if kind == "diskusage" else _count(session, user_id, kind)
+
+
+def _count(session: Session, user_id: int | None, kind: str) -> int:
     lost = (State.FAILED, State.CANCELLED)
     if kind == "appliance":
         failed = select(Job.id).where(col(Job.state).in_(lost))
@@ -52,7 +55,7 @@ def used(folders: Folders, session: Session, user_id: int | None, kind: str) -> 
     return int(session.exec(wanted).one())
 
 
-def _bytes(folders: Folders, session: Session, user_id: int | None) -> int:
+def _bytes(folders: Folders, session: Session, user_id: int | None, *made: Path) -> int:
     scans = select(Scan.id).where(Scan.instance_id == ScannedInstance.id, ScannedInstance.user_id == user_id)
     owned: list[tuple[Callable[[int], Path], Any]] = [
         (folders.scan, scans),
@@ -61,7 +64,7 @@ def _bytes(folders: Folders, session: Session, user_id: int | None) -> int:
         (folders.image, select(Image.id).where(Image.user_id == user_id)),
     ]
     # Templates share files with scans and bundles: each counts once.
-    sizes: dict[tuple[int, int], int] = {}
+    sizes = {inode: size for folder in made for inode, size in _sizes(folder)}
     for place, query in owned:
         for number in session.exec(query):
             sizes.update(_sizes(place(number)))
@@ -83,23 +86,46 @@ def tell(here: Service, user: User) -> list[dict[str, Any]]:
         return [{"type": kind, "nb": used(here.folders, session, user.id, kind), "limit": limit(session, user.id, kind), "frequency": "none"} for kind in TYPES]
 
 
-def room(here: Service, user: User, *kinds: str, more: int = 1) -> None:
-    """There is room for `more` of each of `kinds`, and for some bytes on disk. Raises `QuotaExceeded`."""
-    with here.database.read() as session:
-        for kind in (*kinds, "diskusage"):
-            check(here.folders, session, user, kind, 1 if kind == "diskusage" else more)
-
-
-def check(folders: Folders, session: Session, user: User, kind: str, more: int) -> None:
-    """There is room for `more` of `kind`; 0 asks of one that is counted already. Raises `QuotaExceeded`."""
+def claim(session: Session, user: User, kind: str, more: int = 1) -> None:
+    """There is room for `more` of what is counted; 0 asks of one that is counted already. Within the transaction that adds them, so that
+    nothing is added in between. Raises `QuotaExceeded`."""
     most = limit(session, user.id, kind)
-    there = used(folders, session, user.id, kind) if most != UNLIMITED else 0
-    if most != UNLIMITED and there + more > most:
+    if most == UNLIMITED:
+        return
+    there = _count(session, user.id, kind)
+    if there + more > most:
         before = there if more else there - 1
-        raise QuotaExceeded(
-            f"the quota of '{user.login}' is used up: {before} of {most} {NAMES[kind]}{f', and {more} more are asked for' if more > 1 else ''}",
-            hint=f"delete some, or let an administrator raise it: forgelet user quota {user.login} --type {kind} --limit NUMBER",
-        )
+        raise used_up(user, kind, f"{before} of {most} {NAMES[kind]}{f', and {more} more are asked for' if more > 1 else ''}")
+
+
+def room(here: Service, user: User) -> None:
+    """There is room for some bytes on disk. Raises `QuotaExceeded`."""
+    if left(here, user) <= 0:
+        fits(here.folders, here.database, user)
+
+
+def left(here: Service, user: User) -> float:
+    """The bytes that the user may still have on disk; without end where he is not limited."""
+    with here.database.read() as session:
+        most = limit(session, user.id, "diskusage")
+        return math.inf if most == UNLIMITED else most - _bytes(here.folders, session, user.id)
+
+
+def fits(folders: Folders, database: Database, user: User, *made: Path) -> None:
+    """There is room for the folders that were made, and a byte beside them. Raises `QuotaExceeded`."""
+    with database.read() as session:
+        most = limit(session, user.id, "diskusage")
+        there = _bytes(folders, session, user.id, *made) if most != UNLIMITED else 0
+    if most != UNLIMITED and there + (not made) > most:
+        raise used_up(user, "diskusage", f"{there} of {most} {NAMES['diskusage']}{' with what was made' if made else ''}")
+
+
+def used_up(user: User, kind: str, told: str) -> QuotaExceeded:
+    """The refusal."""
+    return QuotaExceeded(
+        f"the quota of '{user.login}' is used up: {told}",
+        hint=f"delete some, or let an administrator raise it: forgelet user quota {user.login} --type {kind} --limit NUMBER",
+    )
 
 
 def allow(database: Database, user: User, kind: str, most: int) -> None:

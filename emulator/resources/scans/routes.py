@@ -9,7 +9,7 @@ from emulator.resources.agents import waits
 from emulator.resources.scans import service as scans
 from emulator.resources.users.tables import User
 from emulator.service import Service, TheOwner, TheService
-from emulator.wire.answer import answer, collection, nothing
+from emulator.wire.answer import answer, collection, lasting, nothing
 from scanner.targets.access import Access
 
 router = APIRouter(prefix="/users/{uid}/scannedinstances")
@@ -52,7 +52,7 @@ def index(request: Request, here: TheService, owner: TheOwner, includeScans: boo
         return _waited_for(request, here, owner, name)
     with here.database.read() as session:
         told = scans.tell_all(session, owner, name, with_scans=includeScans)
-    return collection("scannedInstances", "scannedInstance", told)
+    return collection("scannedInstances", "scannedInstance", told, lasts=True)
 
 
 def _waited_for(request: Request, here: Service, owner: User, name: str) -> Response:
@@ -77,7 +77,7 @@ def show(siid: int, here: TheService, owner: TheOwner) -> Response:
     """One scanned instance with its scans."""
     with here.database.read() as session:
         instance = scans.find_instance(session, owner, siid)
-        return answer("scannedInstance", scans.tell_instance(owner, instance, [scans.tell_scan(owner, *one) for one in scans.scans_of(session, instance)]))
+        return lasting("scannedInstance", scans.tell_instance(owner, instance, [scans.tell_scan(owner, *one) for one in scans.scans_of(session, instance)]))
 
 
 @router.delete("/{siid}")
@@ -104,7 +104,7 @@ def show_scan(siid: int, sid: int, here: TheService, owner: TheOwner) -> Respons
     """One scan: its state, its numbers, its blind spots."""
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, owner, siid, sid)
-    return answer("scan", scans.tell_scan(owner, scan, job))
+    return lasting("scan", scans.tell_scan(owner, scan, job))
 
 
 @router.delete("/{siid}/scans/{sid}")

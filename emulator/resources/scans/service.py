@@ -192,14 +192,16 @@ def begin(
         problems.append("volumes: only a container has them")
     if problems:
         raise UserError("the scan cannot be run as asked", problems=problems)
-    quotas.room(here, user, "scan")
+    quotas.room(here, user)
     with here.database.read() as session:
         check_mix(session, user, name, overlay)
+        quotas.claim(session, user, "scan")
     with opened(here.rooms.target(target, access)) as found:
         found.facts()
         label = found.label
     with here.database.write() as session:
         check_mix(session, user, name, overlay)
+        quotas.claim(session, user, "scan")
         scan, job = add(session, user, name, label, overlay, exclude)
         job.arguments = {**job.arguments, "redact": redact, "volumes": volumes, "whole": whole, "fresh": fresh, "entrusted": access is not None}
         if access is not None and job.id is not None:

@@ -97,6 +97,35 @@ def test_the_disk_is_downloaded_whole_and_in_ranges(drive: Any) -> None:
     drive.error(drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "qcow2"}), 404)
 
 
+@pytest.mark.parametrize("asked", ["bytes=999999999-", "bytes=-0", "bytes=99999999999-999999999999, -0"])
+def test_a_range_that_the_disk_does_not_have_is_told(drive: Any, asked: str) -> None:
+    place = f"/api/users/root/images/{drive.image()['dbId']}/download"
+    size = len(drive.http.get(place).content)
+    answer = drive.http.get(place, headers={"Range": asked})
+    told = drive.error(answer, 416)
+    assert (told["code"], answer.headers["content-range"]) == ("range", f"bytes */{size}")
+    answer = drive.http.get(place, headers={"Range": asked, "Accept": "application/xml"})
+    assert (answer.status_code, answer.headers["content-type"]) == (416, "application/xml")
+    assert b"uforgeError" in answer.content
+
+
+@pytest.mark.parametrize("asked", ["lines=1-2", "bytes=abc", "bytes=5-1", "bytes", "bytes=", "bytes=-", "bytes=0-1,x", "bytes=1-2-3", f"bytes={'9' * 5000}-"])
+def test_a_range_that_is_none_is_ignored(drive: Any, asked: str) -> None:
+    place = f"/api/users/root/images/{drive.image()['dbId']}/download"
+    answer = drive.http.get(place, headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (200, drive.http.get(place).content)
+
+
+def test_of_several_ranges_those_are_sent_that_there_are(drive: Any) -> None:
+    place = f"/api/users/root/images/{drive.image()['dbId']}/download"
+    whole = drive.http.get(place)
+    for asked in ("bytes=0-3,99999999999-", "BYTES = 0-3"):
+        answer = drive.http.get(place, headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (206, whole.content[:4])
+    for known, status in ((whole.headers["etag"], 416), ('"another"', 200)):
+        assert drive.http.get(place, headers={"Range": "bytes=99999999999-", "If-Range": known}).status_code == status
+
+
 def test_a_cancelled_build_leaves_nothing_behind(drive: Any, tasks: Any) -> None:
     scan = drive.scan()
     tasks.gate.clear()

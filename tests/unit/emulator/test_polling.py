@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
+from emulator.jobs import bundles, templates
+from emulator.jobs.inprocess import InProcessQueue
+from emulator.resources.agents import waits
 from emulator.resources.images import service as images
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
 from emulator.resources.publications.tables import Publication
 from emulator.resources.remembered import AT_ONCE, Remembered
 from emulator.resources.scans.tables import Scan
+from emulator.service import Service
 from emulator.storage import stamp
-from emulator.wire import answer
+from emulator.wire import answer, lasting
 from emulator.wire.shared import Shared
+from scanner.report import Report, System, write_head
 
 ROOT = "/api/users/root"
 LISTS = ("scannedinstances?includeScans=true", "images", "pimages")
+
+
+@pytest.fixture
+def service(service: Service, tasks: Any) -> Service:
+    table = {**tasks.table(), "scan-import": templates.from_scan, "export": templates.export, "import": templates.read, "bundle-import": bundles.read}
+    service.queue = InProcessQueue(service.ledger, service.folders, table)
+    return service
 
 
 @pytest.fixture
@@ -136,3 +150,71 @@ def test_what_the_fast_writer_cannot_write_is_written_all_the_same(data: dict[st
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(TypeError):
         answer.dumps({"a": b"bytes"})
+
+
+def poll(drive: Any, there: dict[str, Any], kind: str) -> str:
+    """The path of what is polled, for whatever a client waits for."""
+    scan = f"{ROOT}/scannedinstances/1/scans/1"
+    if kind == "scan import" or kind.startswith("template export"):
+        folder = drive.service.folders.scan(1)
+        head = Report(folder).head
+        head.system = System(distribution="Debian", version="12", codename="bookworm", arch="x86_64", package_arch="amd64")
+        write_head(folder, head)
+        made = drive.http.post(f"{scan}/imports", json={"importedObjectName": "web", "importedObjectVersion": "1.0"}).json()
+        assert drive.service.queue.wait(made["jobId"], 30)
+    if kind.startswith("template export"):
+        made = drive.http.post(f"{ROOT}/appliances/1/exports").json()
+        assert drive.service.queue.wait(made["jobId"], 30)
+        return f"/api/{made['uri']}" + ("/status" if kind.endswith("status") else "")
+    if kind in ("template import", "bundle import"):
+        way = "imports" if kind == "template import" else "bundleimports"
+        place = f"/api/{drive.http.post(f'{ROOT}/{way}').json()['uri']}"
+        drive.http.post(f"{place}/uploads", content=b"none")
+        assert drive.service.queue.wait(drive.http.get(place).json()["jobId"], 30)
+        return f"{place}/status"
+    return {"scan": scan, "group": f"{ROOT}/scannedinstances/1", "groups": f"{ROOT}/scannedinstances?includeScans=true", "scan import": f"{scan}/imports/status/?i=users/root/scannedinstances/1/scans/1/imports/1"}[kind]
+
+
+@pytest.mark.parametrize("kind", ["scan", "group", "groups", "scan import", "template export", "template exports status", "template import", "bundle import"])
+@pytest.mark.parametrize("accept", ["application/xml", "application/json"])
+def test_whatever_a_client_waits_for_is_told_again_until_something_is_written(drive: Any, there: dict[str, Any], monkeypatch: pytest.MonkeyPatch, kind: str, accept: str) -> None:
+    place, headers = poll(drive, there, kind), {"Accept": accept}
+    first = drive.http.get(place, headers=headers)
+    assert first.status_code == 200, first.text
+    with monkeypatch.context() as patch:
+        patch.setattr(drive.service.database, "read", lambda: 1 / 0)
+        assert drive.http.get(place, headers=headers).content == first.content
+    with drive.service.database.write() as session:
+        for job in session.exec(select(Job)).all():
+            job.message = "something else"
+    again = drive.http.get(place, headers=headers)
+    assert "something else" in again.text
+
+
+def test_hammr_s_listing_by_name_is_never_kept(drive: Any, there: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    look = waits.look
+
+    def looked(*args: Any) -> Any:
+        asked.append(args[2])
+        return look(*args)
+
+    monkeypatch.setattr(waits, "look", looked)
+    for _ in range(2):
+        assert drive.http.get(f"{ROOT}/scannedinstances", params={"name": "web", "includeScans": "true"}, headers={"Accept": "application/xml"}).status_code == 200
+    assert asked == ["web", "web"]
+
+
+def test_what_is_kept_has_an_end(drive: Any, there: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lasting, "MOST", 3 * lasting.EACH)
+    kept = next(one for one in _layers(drive.http.app) if isinstance(one, lasting.Lasting))
+    for number in range(10):
+        assert drive.http.get(f"{ROOT}/scannedinstances", params={"name": str(number)}).status_code == 200
+        assert len(kept._kept) <= 3
+
+
+def _layers(app: Any) -> Iterator[Any]:
+    layer = app.middleware_stack
+    while layer is not None:
+        yield layer
+        layer = getattr(layer, "app", None) or getattr(layer, "_app", None)

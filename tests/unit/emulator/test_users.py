@@ -5,10 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+
+from emulator.errors import QuotaExceeded
+from emulator.jobs.room import fits
+from emulator.jobs.tasks import Assignment
+from emulator.resources import uploads
+from emulator.resources.quotas import service as quotas
+from emulator.resources.users.tables import User
 
 
 @pytest.fixture
@@ -140,3 +152,75 @@ def test_quotas_are_enforced_on_builds(drive: Any) -> None:
 @pytest.mark.parametrize(("kind", "limit"), [("scan", 0), ("scan", -2), ("scans", 5), ("scan", 1 << 63)])
 def test_wrong_quotas_are_refused(drive: Any, kind: str, limit: int) -> None:
     drive.error(drive.http.put("/_forgelet/users/root/quotas", json={"type": kind, "limit": limit}), 400)
+
+
+def at_once(tries: int, ask: Callable[[], int]) -> list[int]:
+    """What so many that ask at the same moment get."""
+    ready = threading.Barrier(tries)
+
+    def go(_: int) -> int:
+        ready.wait(30)
+        return ask()
+
+    with ThreadPoolExecutor(tries) as pool:
+        return sorted(pool.map(go, range(tries)))
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has looked at a quota takes a while before he adds anything."""
+    look = quotas.limit
+
+    def limit(*asked: Any) -> int:
+        found = look(*asked)
+        time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(quotas, "limit", limit)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_quota_of_builds_holds_whoever_else_asks_at_the_same_moment(drive: Any) -> None:
+    scan = drive.scan()
+    drive.http.put("/_forgelet/users/root/quotas", json={"type": "generation", "limit": 1})
+    assert at_once(6, lambda: int(drive.build(scan).status_code)) == [201] + [403] * 5
+    assert len(drive.http.get("/api/users/root/images").json()["images"]["image"]) == 1
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_quota_of_scans_holds_whoever_else_asks_at_the_same_moment(drive: Any) -> None:
+    drive.http.put("/_forgelet/users/root/quotas", json={"type": "scan", "limit": 2})
+    ask = {"name": "web", "target": "docker:web"}
+    assert at_once(6, lambda: int(drive.http.post("/api/users/root/scannedinstances", json=ask).status_code)) == [201] * 2 + [403] * 4
+
+
+def test_an_upload_ends_where_the_quota_of_bytes_does(drive: Any) -> None:
+    drive.http.put("/_forgelet/users/root/quotas", json={"type": "diskusage", "limit": 1000})
+    for way in ("imports", "bundleimports"):
+        place = f"/api/users/root/{way}/{drive.http.post(f'/api/users/root/{way}').json()['dbId']}"
+        told = drive.error(drive.http.post(f"{place}/uploads", content=bytes(5000)), 403)
+        assert told["code"] == "quota"
+        assert "5000" in told["localizedErrorMsg"]["message"]
+    assert list(drive.service.folders.data.glob("*upload*/*")) == []
+
+
+def test_an_upload_has_an_end(drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "LARGEST", 1000)
+    place = drive.http.post("/api/users/root/imports").json()["uri"]
+    assert drive.error(drive.http.post(f"/api/{place}/uploads", content=bytes(5000)), 413)["code"] == "too-large"
+
+
+def test_what_a_job_made_must_fit(drive: Any, tmp_path: Path) -> None:
+    scan = drive.scan()
+    with drive.service.database.read() as session:
+        user = session.get_one(User, 1)
+    quotas.allow(drive.service.database, user, "diskusage", 200_000)
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/disk.raw").write_bytes(b"x" * 300_000)
+    assert quotas.left(drive.service, user) > 0
+    with pytest.raises(QuotaExceeded, match="with what was made"):
+        quotas.fits(drive.service.folders, drive.service.database, user, tmp_path / "made")
+    todo = Assignment(drive.service.ledger.get(scan["jobId"]), drive.service.folders, drive.service.database, None)  # type: ignore[arg-type]
+    (todo.result / "disk.raw").write_bytes(b"x" * 300_000)
+    with pytest.raises(QuotaExceeded):
+        fits(todo)
