@@ -26,6 +26,9 @@ GRUB_SETTINGS = """\
 # Forgelet: the root file system of the new disk, and a console that a cloud shows. Words that name the source's disks are left out.
 GRUB_DEVICE="LABEL=forgelet-root"
 GRUB_DISABLE_LINUX_UUID=true
+# Without a screen GRUB waits for ever where it is to draw.
+GRUB_TERMINAL="serial console"
+GRUB_SERIAL_COMMAND="serial --speed=115200 --unit=0 --word=8 --parity=no --stop=1"
 [ -z "$FORGELET_BUILDS" ] || GRUB_DISABLE_OS_PROBER=true
 for forgelet_name in GRUB_CMDLINE_LINUX GRUB_CMDLINE_LINUX_DEFAULT; do
     eval "forgelet_words=\\$$forgelet_name"

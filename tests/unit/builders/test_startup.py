@@ -104,10 +104,10 @@ def test_a_program_that_the_image_lacks_is_not_run(root: Path, ran: list[list[st
 )
 def test_the_new_disks_settings_leave_out_the_old_disks_words_and_keep_all_others(tmp_path: Path, line: str, default: str, expected: list[str]) -> None:
     (tmp_path / "forgelet.cfg").write_text(GRUB_SETTINGS)
-    script = 'set -e; GRUB_CMDLINE_LINUX=$1; GRUB_CMDLINE_LINUX_DEFAULT=$2; . "$0"; printf "%s %s|%s" "$GRUB_CMDLINE_LINUX" "$GRUB_CMDLINE_LINUX_DEFAULT" "$GRUB_DEVICE"'
+    script = 'set -e; GRUB_CMDLINE_LINUX=$1; GRUB_CMDLINE_LINUX_DEFAULT=$2; . "$0"; printf "%s %s|%s" "$GRUB_CMDLINE_LINUX" "$GRUB_CMDLINE_LINUX_DEFAULT" "$GRUB_DEVICE, $GRUB_TERMINAL"'
     done = subprocess.run(["sh", "-c", script, str(tmp_path / "forgelet.cfg"), line, default], check=True, capture_output=True, text=True)
     words, _, device = done.stdout.partition("|")
-    assert (words.split(), device) == (expected, "LABEL=forgelet-root")
+    assert (words.split(), device) == (expected, "LABEL=forgelet-root, serial console")
 
 
 def test_words_that_name_disks_are_found() -> None:
