@@ -187,6 +187,7 @@ def _prepare(request: BaseRequest, folder: Path) -> Path:
     (repository / "Packages").write_text("".join(index))
     (repository / "Release").write_text(_release(request.codename, "".join(index).encode()))
     (folder / "packages").write_text("".join(f"{p.name}:{_native(p, request.arch)}\n" for p in request.packages))
+    (folder / "architectures").write_text(",".join(dict.fromkeys([request.arch, *sorted(_native(p, request.arch) for p in request.packages)])))
     (folder / "codename").write_text(request.codename)
     if request.merged_usr and request.codename in _SPLIT_USR:
         (folder / "merge-usr").touch()

@@ -6,6 +6,7 @@ import hashlib
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,15 @@ def test_the_release_file_vouches_for_the_index(request_: BaseRequest, tmp_path:
 def test_every_package_is_asked_for_with_an_architecture_that_apt_knows(request_: BaseRequest, tmp_path: Path) -> None:
     folder = dib._prepare(request_, tmp_path / "prepared")
     assert (folder / "packages").read_text() == "login:amd64\ntzdata:amd64\n"
+
+
+def test_the_architectures_are_the_machines_own_and_those_of_its_packages(request_: BaseRequest, tmp_path: Path) -> None:
+    assert (dib._prepare(request_, tmp_path / "prepared") / "architectures").read_text() == "amd64"
+    other = PackageId("libold", "i386", "1")
+    request_.debs[other] = tmp_path / "libold.deb"
+    request_.debs[other].touch()
+    more = replace(request_, packages=[other, *request_.packages], stanzas={**request_.stanzas, other: {"Package": "libold"}})
+    assert (dib._prepare(more, tmp_path / "more") / "architectures").read_text() == "amd64,i386"
 
 
 def test_packages_are_copied_where_they_cannot_be_linked(request_: BaseRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
