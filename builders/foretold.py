@@ -22,6 +22,7 @@ def told(report: Report) -> Iterator[Point]:
     head = report.head
     # Of others neither the numbers of a new system nor the places of GRUB's settings are known here.
     debian = any(package.manager == "dpkg" for package in head.packages)
+    yield from _unfinished(head)
     yield from _accounts(head) if debian else ()
     yield from _disks(head)
     yield from _encrypted(head)
@@ -45,6 +46,15 @@ def interfaces(head: ScanReport, spec: BuilderSpec) -> Iterator[Point]:
         yield point("interface-names", Weight.CONDITION, "the network is translated: DHCP on every wired interface, whatever it is called", told, "`network: keep` leaves the files as they are")
     elif live:
         yield point("interface-names", Weight.NOTE, "the new machine's interfaces are called by their slots (ens3, enp1s0); no file names the source's", live)
+
+
+def _unfinished(head: ScanReport) -> Iterator[Point]:
+    # Neither what it has of such a package nor what it still means to do with it can be installed again.
+    whole = {"installed", "config-files"}
+    rows = [f"{one.name} {one.version}: {one.flag or one.status}" for one in head.packages if one.manager == "dpkg" and (one.flag or one.status not in whole)]
+    if rows:
+        what = f"dpkg on the source is not done with {len(rows)} packages: {', '.join(rows[:3])}{' …' if len(rows) > 3 else ''}"
+        yield point("packages-unfinished", Weight.BLOCKS, what, rows, "on the source: dpkg --configure -a, then apt -f install; then scan again")
 
 
 def _accounts(head: ScanReport) -> Iterator[Point]:

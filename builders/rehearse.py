@@ -10,6 +10,7 @@ Codes of points, in the order in which they are looked for:
     not-cached           nothing may be fetched (--offline), and the cache lacks lists or packages blocks
     package-unavailable  no repository offers the version: blocks, or is repacked, or replaced     by policy
     addition-unavailable what is added is in no repository in reach (of a source that is replicated)  condition
+    packages-unfinished  dpkg is not done with packages of the source                              blocks
     packages-clash       the packages cannot be installed together, in apt's words                 blocks
     no-kernel            neither the source nor a repository has a kernel, or a bootloader         blocks
     disk-too-small       the contents do not fit; the size that would do                           blocks

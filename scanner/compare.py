@@ -150,7 +150,7 @@ def _plain(value: Any) -> Any:
     return sorted(value) if isinstance(value, list) else value
 
 
-PACKAGE_FIELDS = ("version", "status", "hold", "auto")
+PACKAGE_FIELDS = ("version", "status", "hold", "wanted", "flag", "auto")
 USER_FIELDS = ("uid", "gid", "gecos", "home", "shell", "password")
 GROUP_FIELDS = ("gid", "members")
 SERVICE_FIELDS = ("state", "wanted_by", "exec")

@@ -289,6 +289,10 @@ class Package(_Part):
     """Whether the administrator keeps it from being upgraded."""
     status: str = "installed"
     """dpkg's third word, as in `installed`, `config-files`, `half-configured`."""
+    wanted: str = ""
+    """What dpkg was told to do with it, where that is neither to install nor to hold it: `deinstall`, `purge`."""
+    flag: str = ""
+    """`reinstreq` where dpkg says that it is broken and must be installed again."""
     essential: bool = False
     """dpkg's `Essential: yes`."""
     source: str = ""

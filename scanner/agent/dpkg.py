@@ -205,7 +205,7 @@ def _named(fields: Dict[str, bytes]) -> Named:
 
 
 def _package(fields: Dict[str, bytes], auto: bool, modes: bool) -> Dict[str, object]:
-    want, _, status = _status(fields)
+    want, flag, status = _status(fields)
     size = fields.get("installed-size", b"0")
     return {
         "manager": "dpkg",
@@ -215,6 +215,8 @@ def _package(fields: Dict[str, bytes], auto: bool, modes: bool) -> Dict[str, obj
         "auto": auto,
         "hold": want == "hold",
         "status": status,
+        "wanted": "" if want in ("install", "hold") else want,
+        "flag": "" if flag == "ok" else flag,
         "essential": fields.get("essential") == b"yes",
         "source": printable((fields.get("source") or fields["package"]).split(b" ")[0]),
         "size": int(size) * 1024 if size.isdigit() else 0,

@@ -178,6 +178,20 @@ def test_the_nearest_version_is_a_condition_and_among_the_additions(one: Rehears
     assert told.packages == {"archive": 1, "nearest": 1, "absent": 1}
 
 
+@pytest.mark.parametrize("status", ["half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"])
+def test_a_source_with_which_dpkg_is_not_done_blocks_with_what_is_to_be_done_there(one: Rehearse, status: str) -> None:
+    told = one(packages=[BASE, Package(name="half", version="1", arch="amd64", status=status)])
+    (blocking,) = told.of(Weight.BLOCKS)
+    assert (blocking.code, blocking.evidence) == ("packages-unfinished", [f"half 1: {status}"])
+    assert "dpkg --configure -a" in blocking.next and "apt -f install" in blocking.next
+
+
+def test_so_does_one_of_which_dpkg_says_that_it_is_broken_and_no_removed_one(one: Rehearse) -> None:
+    assert one(packages=[BASE, Package(name="gone", version="1", arch="amd64", status="config-files")]).verdict is Outlook.READY
+    told = one(packages=[BASE, Package(name="gone", version="1", arch="amd64", status="config-files", flag="reinstreq")])
+    assert [point.evidence for point in told.of(Weight.BLOCKS)] == [["gone 1: reinstreq"]]
+
+
 def test_packages_that_exclude_each_other_are_told_in_apts_words(one: Rehearse) -> None:
     told = one(archive=FakeArchive(clash=" a : Conflicts: b\nE: held broken packages"))
     (blocking,) = told.of(Weight.BLOCKS)

@@ -152,6 +152,17 @@ def test_a_diverted_file_is_looked_for_where_it_was_moved(machine):
     assert (entries["/usr/bin/tool.distrib"].package, entries["/usr/bin/tool.distrib"].reason) == ("tool", "md5-equal")
 
 
+def test_what_dpkg_was_told_to_do_and_what_it_says_is_broken_are_told(machine):
+    for name, status in {"plain": "install ok installed", "held": "hold ok installed", "leaving": "deinstall ok installed", "broken": "install reinstreq half-installed"}.items():
+        machine.package(name, status=status)
+    assert {one.name: (one.hold, one.wanted, one.flag, one.status) for one in machine.scan().head.packages} == {
+        "plain": (False, "", "", "installed"),
+        "held": (True, "", "", "installed"),
+        "leaving": (False, "deinstall", "", "installed"),
+        "broken": (False, "", "reinstreq", "half-installed"),
+    }
+
+
 def test_the_administrators_diversion_holds_for_every_package(machine):
     machine.package("tool", {"/usr/bin/tool": b"original"})
     machine.at("/usr/bin/tool").rename(machine.at("/usr/bin/tool.real"))
