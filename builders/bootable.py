@@ -194,14 +194,15 @@ def _names_old_resolver(tree: Tree) -> bool:
 
 
 def _marks(tree: Tree, plan: BuildPlan) -> None:
-    """Holds into dpkg's status, manual and automatic marks into apt's extended_states."""
-    held = {package.name for package in plan.packages if package.hold}
+    """Holds and what else dpkg was told to do into its status, manual and automatic marks into apt's extended_states."""
+    asked = {package.name: "hold" if package.hold else package.wanted for package in plan.packages if package.hold or package.wanted}
     manual = {(p.name, p.arch) for p in plan.packages if not p.auto} | {(a.item, plan.arch) for a in plan.additions}
+    manual |= {(p.name, p.arch) for p in plan.removed if not p.auto}
     status = tree.at(STATUS).read_bytes().decode(errors="surrogateescape")
     paragraphs, states = [], []
     for fields in parse_stanzas(status):
-        if fields["Package"] in held:
-            fields["Status"] = fields["Status"].replace("install ", "hold ", 1)
+        if fields["Package"] in asked and fields["Status"] == "install ok installed":
+            fields["Status"] = f"{asked[fields['Package']]} ok installed"
         paragraphs.append(write_stanza(fields))
         arch = fields["Architecture"]
         if (fields["Package"], arch) not in manual and not (arch == "all" and (fields["Package"], plan.arch) in manual):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builders.capture import captured, pick
+from builders.capture import captured, left_behind, pick
 from builders.explain import rules
 from builders.translate import names_surroundings
 from scanner.agent.tree import printable
@@ -30,7 +30,9 @@ def fate(report: Report, entry: FileEntry) -> Fate:
     if redacted is not None:
         return Fate("supply", f"its contents ({redacted.secret}) were redacted: they must be supplied at build time")
     own = next((rule for rule in rules().values() if rule.base_wins and rule.covers(entry.path)), None)
-    where = pick(entry, captured(report.folder))
+    where = pick(entry, captured(report.folder), left_behind(head))
+    if where == "foreign" and head.overlay and own is not None and own.name == "package-database":
+        return Fate("restore", "what dpkg keeps of packages that are packed again, and of removed ones, is put back as it was")
     if where == "foreign" and head.overlay:
         return Fate("repack", "packages that no repository offers are made again from their files")
     if entry.state == State.MANAGED:

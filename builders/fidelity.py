@@ -115,7 +115,8 @@ def _row(scope: str, difference: RowDifference, rule: str | None) -> Difference:
 
 def _packages(source: Report, copy: Copy) -> Iterator[Difference]:
     for one in compare_packages(source, copy.report):
-        rule = "added-package" if one.left is None and isinstance(one.right, Package) and one.right.name in copy.added else None
+        new = one.left is None or (isinstance(one.left, Package) and one.left.status == "config-files")
+        rule = "added-package" if new and isinstance(one.right, Package) and one.right.name in copy.added else None
         if one.right is None and not source.head.overlay:
             rule = "no-overlay"
         if isinstance(one.right, Package) and copy.nearest.get(one.right.name) == one.right.version and one.fields == ("version",):
@@ -240,9 +241,9 @@ def _may_differ(one: FileDifference, kind: str, source: Report, copy: Copy) -> b
     owner = recorded(one.path)
     if owner is None or owner in copy.nearest or (kind == CHANGED and one.fields == ("mtime",)):
         return True
-    if kind == ONLY_COPY:
+    if kind == ONLY_COPY or owner in copy.added:
         return owner in copy.added or not source.head.overlay
-    return not any(package.name == owner and package.status == "installed" for package in source.head.packages)
+    return not any(package.name == owner and (package.status == "installed" or source.head.overlay) for package in source.head.packages)
 
 
 def _translated(one: FileDifference, copy: Copy) -> bool:

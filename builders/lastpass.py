@@ -32,6 +32,7 @@ from builders.diversions import divert
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by, recorded
 from builders.inodeflags import wanted
 from builders.plan import BuildPlan
+from builders.records import put_back
 from builders.startup import Brought, renew
 from builders.translate import FSTAB, translate
 from scanner import metadata
@@ -73,6 +74,8 @@ class Outcome:
     set: int = 0
     """Paths whose owner, mode, attributes and time were set."""
     pruned: int = 0
+    recorded: int = 0
+    """Packages of which dpkg's own records are the source's: packed again, or removed there (`records.py`)."""
     diverted: int = 0
     """Files of packages that the source's administrator has elsewhere."""
     moved: int = 0
@@ -112,6 +115,7 @@ def apply(job: Job) -> Outcome:
     outcome.accounts = {name: [printable(os.fsencode(line)) for line in accounts.added[name]] for name in ("passwd", "group")}
     walk = _Walk(root, report, accounts, set(job.added), {one.name for one in plan.packages if one.nearest}, outcome)
     given = walk.run()
+    outcome.recorded = put_back(Tree(root), plan, report.folder)
     started = make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     renewed = renew(root, walk.startup, job.epoch) if report.head.overlay else set()
     outcome.written = digests(Tree(root), plan)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from builders.additions import BOOTS, additions
 from builders.archive import PackageId, nearest
-from builders.capture import archive_of, bare, captured, identity, installed
+from builders.capture import archive_of, bare, captured, identity, installed, removed
 from builders.errors import BuildFailed
 from builders.image import Addition
 from builders.spec import BuilderSpec
@@ -48,6 +48,8 @@ class PlannedPackage(BaseModel):
     version: str
     auto: bool
     hold: bool
+    wanted: str = ""
+    """What dpkg was told to do with it beside installing and holding it (`Package.wanted`)."""
     verdict: Verdict
     nearest: str = ""
     """The version that is installed in the place of the source's."""
@@ -71,6 +73,8 @@ class BuildPlan(BaseModel):
     hosts: list[str] = Field(default_factory=list)
     """Lines of hosts(5) that somebody added to a container, whose engine writes the file itself."""
     packages: list[PlannedPackage]
+    removed: list[Package] = Field(default_factory=list)
+    """Removed on the source and not purged: nothing is installed, what dpkg kept of them comes back."""
     additions: list[Addition]
     substitutes: list[Addition] = Field(default_factory=list)
     """Versions that are installed in the place of the source's, as `name=version`, each with its reason."""
@@ -135,6 +139,7 @@ def make_plan(report: Report, spec: BuilderSpec, cache: Path) -> BuildPlan:
         timezone=head.system.timezone,
         hosts=_added_hosts(head),
         packages=packages,
+        removed=removed(head) if head.overlay else [],
         additions=_in_reach(head, additions(head.system.codename, present), cache, spec.offline) if spec.strategy == "replicate" else additions(head.system.codename, present),
         substitutes=_substitutes(packages),
         users=head.users,
@@ -182,7 +187,7 @@ def _packages(report: Report, spec: BuilderSpec, cache: Path) -> list[PlannedPac
 
 def _planned(package: Package, verdict: Verdict, nearest: str = "") -> PlannedPackage:
     return PlannedPackage(
-        name=package.name, arch=package.arch, version=package.version, auto=package.auto, hold=package.hold, verdict=verdict, nearest=nearest
+        name=package.name, arch=package.arch, version=package.version, auto=package.auto, hold=package.hold, wanted=package.wanted, verdict=verdict, nearest=nearest
     )
 
 

@@ -72,6 +72,16 @@ def _stage(package: PackageId, tree: Path, staging: Path, place: Callable[[str],
             shutil.copy2(source, staging / "DEBIAN" / source.suffix.lstrip("."))
     lines = (info / f"{stems[0]}.list").read_bytes().decode(errors="surrogateescape").split("\n")
     _copy(tree, staging, [place(line) for line in lines if line not in ("", "/.")])
+    _only_there(staging, place)
+
+
+def _only_there(staging: Path, place: Callable[[str], str]) -> None:
+    """dpkg-deb refuses a package that lacks one of its conffiles: an administrator took it away. What dpkg knows of it is put back (`records.py`)."""
+    conffiles = staging / "DEBIAN" / "conffiles"
+    if conffiles.exists():
+        lines = conffiles.read_bytes().decode(errors="surrogateescape").split("\n")
+        kept = [f"{line}\n" for line in lines if line and os.path.lexists(staging / place(line).lstrip("/"))]
+        conffiles.write_bytes("".join(kept).encode(errors="surrogateescape"))
 
 
 def _empty(staging: Path) -> None:

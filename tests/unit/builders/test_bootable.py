@@ -11,6 +11,7 @@ import yaml
 
 from builders.bootable import COMMAND_UNIT, NETWORK_LINKS, Tree, make_bootable
 from builders.plan import BuildPlan
+from scanner.report import Package
 
 from .conftest import plan_of, planned
 
@@ -217,6 +218,21 @@ def test_holds_and_automatic_marks_are_the_sources_and_nothing_else_of_the_datab
     assert status == STATUS.replace("Package: nginx\nStatus: install ok", "Package: nginx\nStatus: hold ok")
     states = (root / "var/lib/apt/extended_states").read_text()
     assert states == "".join(f"Package: {name}\nArchitecture: amd64\nAuto-Installed: 1\n\n" for name in ("libc6", "grub-common"))
+
+
+def test_what_dpkg_was_told_to_take_away_it_still_will(root: Path) -> None:
+    leaving = planned("nginx").model_copy(update={"wanted": "deinstall"})
+    make(root, PLAN.model_copy(update={"packages": [leaving]}))
+    assert "Package: nginx\nStatus: deinstall ok installed\n" in (root / "var/lib/dpkg/status").read_text()
+
+
+@pytest.mark.parametrize("auto", [False, True])
+def test_a_removed_package_has_the_state_and_the_mark_that_it_had(root: Path, auto: bool) -> None:
+    with (root / "var/lib/dpkg/status").open("a") as status:
+        status.write("Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n")
+    make(root, PLAN.model_copy(update={"removed": [Package(name="gone", version="1", arch="all", auto=auto, status="config-files")]}))
+    assert "Package: gone\nStatus: deinstall ok config-files\n" in (root / "var/lib/dpkg/status").read_text()
+    assert ("Package: gone\n" in (root / "var/lib/apt/extended_states").read_text()) is auto
 
 
 # Whatever links the tree holds, nothing outside it is written.

@@ -9,7 +9,7 @@ import pytest
 
 from builders import capture
 from builders.archive import PackageId, write_status
-from builders.capture import archive_of, captured, chooser, foreign, pick, records
+from builders.capture import archive_of, captured, chooser, foreign, left_behind, pick, records, stanzas
 from builders.errors import BuildFailed
 from scanner.errors import Unreachable
 from scanner.report import Package, Repository, System
@@ -61,6 +61,30 @@ def test_each_path_goes_where_it_is_needed(path: str, type: str, state: str, pac
 def test_without_foreign_packages_dpkgs_records_stay_where_they_are() -> None:
     for path in ("/var/lib/dpkg/status", "/var/lib/dpkg/info/tool.list"):
         assert pick(entry(path, state="unmanaged"), set()) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/var/lib/dpkg/status", "foreign"),
+        ("/var/lib/dpkg/info/gone.list", "foreign"),
+        ("/var/lib/dpkg/info/gone.postrm", "foreign"),
+        ("/var/lib/dpkg/info/gone-too.list", None),
+        ("/etc/gone.conf", "overlay"),
+    ],
+)
+def test_what_dpkg_keeps_of_a_removed_package_is_brought_home(path: str, where: str | None) -> None:
+    assert pick(entry(path, state="unmanaged"), set(), {"gone"}) == where
+
+
+def test_records_of_a_removed_package_are_told_from_those_of_one_of_another_architecture() -> None:
+    gone = Package(name="libtool", version="1", arch="i386", status="config-files")
+    assert left_behind(head_of(packages=[gone])) == {"libtool", "libtool:i386"}
+    assert left_behind(head_of(packages=[gone, Package(name="libtool", version="1", arch="amd64")])) == {"libtool:i386"}
+
+
+def test_the_architectures_that_dpkg_was_told_of_are_the_sources() -> None:
+    assert pick(entry("/var/lib/dpkg/arch", state="unmanaged"), set()) == "overlay"
 
 
 class Shelf:
@@ -144,6 +168,14 @@ def test_where_no_repository_can_be_reached_everything_is_brought_home_and_the_l
 def test_otherwise_only_what_no_repository_offers_is_brought_home(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(capture, "foreign", lambda head, cache, **about: set())
     report = machine.scan(choose=chooser(tmp_path))
+    assert captured(report.folder) == frozenset()
+    assert records(report.folder) == []
+
+
+def test_a_removed_packages_records_are_brought_home_and_do_not_make_it_one_that_was(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(capture, "foreign", lambda head, cache, **about: set())
+    report = machine.scan(choose=chooser(tmp_path))
+    assert {fields["Package"] for fields in stanzas(report.folder)} == {"tool", "gone"}
     assert captured(report.folder) == frozenset()
     assert records(report.folder) == []
 

@@ -140,6 +140,8 @@ DAMAGE: dict[str, tuple[Damage, set[tuple[str, str, str]]]] = {
     "another type": (folder_for_file, {("files", "/opt/app/data", "type, size, sha256")}),
     "package version": (edit(STATUS, b"Version: 1.0-1\n\nPackage: held", b"Version: 1.0-2\n\nPackage: held"), set()),
     "hold": (edit(STATUS, b"hold ok installed", b"install ok installed"), {("packages", "held:amd64", "hold")}),
+    "want": (edit(STATUS, b"Status: install ok installed", b"Status: deinstall ok installed"), {("packages", "nginx:amd64", "wanted")}),
+    "broken": (edit(STATUS, b"Status: install ok installed", b"Status: install reinstreq installed"), {("packages", "nginx:amd64", "flag")}),
     "package gone": (edit(STATUS, b"hold ok installed", b"deinstall ok not-installed"), {("packages", "held:amd64", "only in source")}),
     "service disabled": (
         lambda m: m.at(f"{WANTS}/nginx.service").unlink(),
@@ -180,6 +182,48 @@ def test_every_kind_of_damage_is_found_and_unexplained(source: Machine, copy: Ma
     found = proof(source, copy)
     assert unexplained(found) == expected
     assert sum(scope.unexplained for scope in found.scopes.values()) == len(expected)
+
+
+@pytest.fixture
+def both_removed(source: Machine, copy: Machine) -> None:
+    """A package that is removed on both sides, with what dpkg keeps of it."""
+    for machine in (source, copy):
+        machine.package("gone", conffiles={"/etc/gone.conf": b"mine\n"}, status="deinstall ok config-files")
+        machine.file("/var/lib/dpkg/info/gone.postrm", b"#!/bin/sh\n")
+        settle(machine)
+
+
+REMOVED: dict[str, tuple[Damage, set[tuple[str, str, str]]]] = {
+    "nothing": (lambda m: None, set()),
+    "forgotten": (edit(STATUS, b"deinstall ok config-files", b"purge ok not-installed"), {("packages", "gone:amd64", "only in source")}),
+    "configuration": (lambda m: m.at("/etc/gone.conf").unlink(), {("files", "/etc/gone.conf", "only in source")}),
+    "how to purge it": (lambda m: m.at("/var/lib/dpkg/info/gone.postrm").unlink(), {("files", "/var/lib/dpkg/info/gone.postrm", "only in source")}),
+}
+
+
+@pytest.mark.usefixtures("both_removed")
+@pytest.mark.parametrize("kind", REMOVED)
+def test_of_a_removed_package_dpkg_knows_what_it_knew(source: Machine, copy: Machine, kind: str) -> None:
+    damage, expected = REMOVED[kind]
+    damage(copy)
+    settle(copy)
+    assert unexplained(proof(source, copy)) == expected
+
+
+def test_a_package_that_was_removed_on_the_source_may_be_added(source: Machine, copy: Machine) -> None:
+    source.package("cloud", status="deinstall ok config-files")
+    copy.package("cloud", {"/usr/bin/cloud": b"added"})
+    settle(source), settle(copy)
+    found = proof(source, copy, "cloud")
+    assert unexplained(found) == set()
+    assert explained(found)["cloud:amd64"] == "added-package"
+    assert ("packages", "cloud:amd64", "status, wanted") in unexplained(proof(source, copy))
+
+
+def test_of_a_simple_scan_the_records_of_removed_packages_cannot_be_brought(source: Machine, copy: Machine) -> None:
+    source.package("gone", status="deinstall ok config-files")
+    settle(source)
+    assert unexplained(proof(source, copy, overlay=False)) == set()
 
 
 def test_a_time_that_is_a_nanosecond_off_is_found(source: Machine, copy: Machine) -> None:

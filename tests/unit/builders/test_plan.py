@@ -200,6 +200,12 @@ def test_every_installed_package_has_a_verdict(write_report: WriteReport, tmp_pa
     assert {p.name: (p.hold, p.auto) for p in plan.packages} == {"nginx": (True, False), "local": (False, True), "dbus": (False, False)}
 
 
+@pytest.mark.usefixtures("offline")
+def test_removed_packages_are_planned_where_the_scan_could_bring_what_dpkg_keeps_of_them(write_report: WriteReport, tmp_path: Path) -> None:
+    assert [one.name for one in make_plan(write_report(packages=PACKAGES), spec(2000, 1), tmp_path).removed] == ["gone"]
+    assert make_plan(write_report(packages=PACKAGES, overlay=False), spec(2000, 1), tmp_path).removed == []
+
+
 GONE = [Package(name=name, version=version, arch="amd64") for name, version in (("older", "2.1"), ("newer", "9:1"), ("nowhere", "1"))]
 
 

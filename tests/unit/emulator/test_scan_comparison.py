@@ -118,6 +118,8 @@ def explanation(drive: Any, scan: dict[str, Any], path: str) -> Any:
         (row("/etc/systemd/network/a.network"), {"configuration": FIXED}, "translate"),
         (row("/etc/systemd/network/b.network"), {"configuration": FIXED}, "restore"),
         (row("/etc/machine-id"), {}, "keep-own"),
+        (row("/var/lib/dpkg/info/n.list"), {}, "keep-own"),
+        (row("/var/lib/dpkg/info/n.list"), {"packages": [Package(name="n", version="1", arch="amd64", status="config-files")]}, "restore"),
     ],
 )
 def test_an_explanation_says_what_a_build_would_do(drive: Any, rewrite: Any, entry: FileEntry, head: dict[str, Any], action: str) -> None:
