@@ -21,9 +21,8 @@ def put_back(tree: Tree, plan: BuildPlan, scan: Path) -> int:
 
     A removed package that the build installed keeps the build's. Raises `HostileInput` when the capture is damaged.
     """
-    place = tree.at(STATUS)
-    built = [*parse_stanzas(place.read_bytes().decode(errors="surrogateescape"))]
-    rows = {(fields["Package"], fields["Architecture"]): fields for fields in built}
+    built = tree.at(STATUS).read_bytes().decode(errors="surrogateescape")
+    rows = {(fields["Package"], fields["Architecture"]): fields for fields in parse_stanzas(built)}
     there = {(name, arch) for (name, arch), fields in rows.items() if fields["Status"].endswith(" installed")}
     packed = {package.id for package in plan.packages if package.verdict is Verdict.REPACK}
     removed = {identity(package) for package in plan.removed if (package.name, package.arch) not in there}
@@ -34,7 +33,7 @@ def put_back(tree: Tree, plan: BuildPlan, scan: Path) -> int:
     for _ in unpack(scan / FOREIGN, tree.root, skip=lambda path: not path.startswith(INFO) or path.removeprefix(INFO).rpartition(".")[0] not in ours):
         pass
     rows |= {(one.name, one.arch): fields for one, fields in known.items()}
-    place.write_bytes("".join(write_stanza(rows[key]) for key in sorted(rows)).encode(errors="surrogateescape"))
+    tree.write(STATUS, "".join(write_stanza(rows[key]) for key in sorted(rows)))
     return len(known)
 
 

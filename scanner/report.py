@@ -303,6 +303,8 @@ class Package(_Part):
     """The kind of package: Debian's section, rpm's group."""
     module: str = ""
     """rpm's modularity label: `name:stream:version:context`."""
+    left: list[str] = Field(default_factory=list)
+    """Configuration that dpkg still holds against what was shipped once: all of a removed package's, of an installed one's what is obsolete."""
     modes: bool = False
     """Whether it is known which modes and owners it ships. dpkg keeps no record: only where the machine still has the very .deb file."""
 

@@ -42,6 +42,8 @@ class Excusable:
     """Path -> the rule that explained its difference."""
     failed: frozenset[str] = frozenset()
     """Units that fail on the source."""
+    left: frozenset[str] = frozenset()
+    """Configuration that no installed version of a package ships, and dpkg looks at all the same."""
 
 
 def of_image(folder: Path, files: Sequence[ImageFile], work: Path) -> Iterator[Witness]:
@@ -92,7 +94,7 @@ def judge(witnesses: Sequence[Witness], source: Report, explained: Mapping[str, 
     """
     found = {witness.name: list(complaints(witness)) for witness in witnesses}
     paths = {one.path for many in found.values() for one in many if one.path}
-    known = Excusable(_states(source, paths), {path: rule for path, rule in explained.items() if path in paths}, failed)
+    known = Excusable(_states(source, paths), {path: rule for path, rule in explained.items() if path in paths}, failed, frozenset(canonical(path) for package in source.head.packages for path in package.left))
     told = {name: [_difference(name, one, known) for one in many] for name, many in found.items()}
     for witness in witnesses:
         witness.verdict = _verdict(witness, told[witness.name])
@@ -179,6 +181,9 @@ def _rule(witness: str, one: Complaint, known: Excusable) -> str | None:
         return "source-too" if one.path in known.failed else None
     state = known.states.get(one.path)
     if state in ((State.MISSING,) if one.what == "missing" else (State.CONFFILE_CHANGED, State.MANAGED_CHANGED)):
+        return "source-too"
+    # To the scan these belong to nobody, so their state says only whether they are there; the comparison holds the copy's against them.
+    if one.path in known.left and state == (None if one.what == "missing" else State.UNMANAGED):
         return "source-too"
     if state == State.EXCLUDED:
         return "left-out"

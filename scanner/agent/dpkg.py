@@ -222,6 +222,7 @@ def _package(fields: Dict[str, bytes], auto: bool, modes: bool) -> Dict[str, obj
         "size": int(size) * 1024 if size.isdigit() else 0,
         "section": printable(fields.get("section")),
         "modes": modes,
+        "left": [printable(path) for path, conffile in _conffiles(fields, "") if status in GONE or not conffile.shipped],
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from builders.image import ImageFile, Witness
 from builders.proof import witnesses
 from builders.proof.witnesses import complaints, judge
-from scanner.report import Report
+from scanner.report import Package, Report
 
 from .conftest import WriteReport, entry
 
@@ -54,6 +54,26 @@ def test_what_dpkg_finds_is_explained_by_the_same_state_of_the_source_and_by_not
         "dpkg --verify: /etc/gone.conf": None,
         "dpkg --verify: /usr/bin/sh": "source-too",
     }
+
+
+LEFT = """\
+??5?????? c /etc/left.conf
+missing   c /etc/left.gone
+??5?????? c /etc/kept.conf
+missing   c /etc/own.gone
+"""
+
+
+def test_configuration_that_no_installed_package_ships_is_excused_where_it_is_the_sources_own(write_report: WriteReport) -> None:
+    gone = Package(name="gone", version="1", arch="amd64", status="config-files", left=["/etc/left.conf", "/etc/left.gone", "/etc/kept.conf"])
+    rows = [entry("/etc/left.conf", state="unmanaged"), entry("/etc/kept.conf"), entry("/etc/own", state="unmanaged")]
+    assert rules(write_report(rows, packages=[gone]), said("dpkg --verify", LEFT)) == {
+        "dpkg --verify: /etc/left.conf": "source-too",
+        "dpkg --verify: /etc/left.gone": "source-too",
+        "dpkg --verify: /etc/kept.conf": None,
+        "dpkg --verify: /etc/own.gone": None,
+    }
+    assert set(rules(write_report(rows), said("dpkg --verify", LEFT)).values()) == {None}
 
 
 def test_a_file_that_the_source_lacks_does_not_excuse_that_it_is_changed(source: Report) -> None:

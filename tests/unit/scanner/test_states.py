@@ -152,6 +152,12 @@ def test_a_diverted_file_is_looked_for_where_it_was_moved(machine):
     assert (entries["/usr/bin/tool.distrib"].package, entries["/usr/bin/tool.distrib"].reason) == ("tool", "md5-equal")
 
 
+def test_configuration_that_dpkg_holds_and_no_installed_version_ships_is_told(machine):
+    machine.package("gone", conffiles={"/etc/gone.conf": b"x\n", "/etc/a b": b"x\n"}, status="deinstall ok config-files")
+    machine.package("tool", conffiles={"/etc/tool.conf": b"x\n"}, obsolete={"/etc/tool.old": b"x\n"})
+    assert {one.name: one.left for one in machine.scan().head.packages} == {"gone": ["/etc/gone.conf", "/etc/a b"], "tool": ["/etc/tool.old"]}
+
+
 def test_what_dpkg_was_told_to_do_and_what_it_says_is_broken_are_told(machine):
     for name, status in {"plain": "install ok installed", "held": "hold ok installed", "leaving": "deinstall ok installed", "broken": "install reinstreq half-installed"}.items():
         machine.package(name, status=status)
