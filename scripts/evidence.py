@@ -11,7 +11,8 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 CALLS = ROOT / "tests/support/endpoints.json"
 KEPT, PAGE = ROOT / "docs/evidence.json", ROOT / "docs/evidence.md"
 STRENGTH = ("none", "refused", "probed", "cli", "hammr")
+REFUSED = {("GET", "/users/{uid}/mysoftware/{msid}/templates/{tid}"): "container images are not built"}
+"""Calls of which it is right that they find nothing, and what they must say then."""
 WORDS = {
     "hammr": "driven by the real client",
     "cli": "driven by our command line",
@@ -34,7 +37,46 @@ def pattern(path: str) -> re.Pattern[str]:
     if path.endswith("{image.downloadUri}"):
         return re.compile(r"/api/downloads/\d+/[^/]+")
     path = path.replace("{base URL minus its last path segment}", "") if "/resources/" in path else "/api" + path
-    return re.compile("".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{[^}]+\})", path.rstrip("/"))))
+    # Both sides of a slash at the end are one call: the client sends it, and the table has it.
+    return re.compile("".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{[^}]+\})", path.rstrip("/"))) + "/*")
+
+
+def keys(query: str) -> frozenset[str]:
+    """The keys of a query as the table writes it, like the journal's `asked` (`emulator/control/answers.py`)."""
+    if query.startswith("query="):
+        return frozenset(f"query.{field}" for field in re.findall(r"(?:=|;)([A-Za-z.]+)==", query))
+    return frozenset(part.partition("=")[0].strip() for part in query.split(",") if re.match(r"\s*\w+\s*(=|,|$)", part))
+
+
+def chosen(calls: Sequence[Call], asked: Collection[str]) -> list[Call]:
+    """Of the calls that a method and a path fit, the one that was made: calls that differ by their query only are told apart by its keys."""
+    if len(calls) < 2:
+        return list(calls)
+    fits = [call for call in calls if call.keys <= set(asked)]
+    return [max(fits, key=lambda call: len(call.keys))] if fits else []
+
+
+@dataclass
+class Call:
+    """A row of the table, with the strongest evidence that was seen of it."""
+
+    method: str
+    pattern: re.Pattern[str]
+    keys: frozenset[str]
+    path: str
+    evidence: str = "none"
+    reason: str = ""
+
+    def refuses(self, status: int, why: str) -> bool:
+        """Whether this is a refusal of the call itself: a wrong password or number, for one, says nothing of it."""
+        return status == 501 or (status == 404 and (self.method, self.path) in REFUSED and REFUSED[self.method, self.path] in why)
+
+    def take(self, found: str, why: str) -> None:
+        if STRENGTH.index(found) > STRENGTH.index(self.evidence):
+            self.evidence, self.reason = found, why if found == "refused" else ""
+
+    def told(self) -> dict[str, str]:
+        return {"method": self.method, "path": self.path, "evidence": self.evidence, **({"reason": self.reason} if self.reason else {})}
 
 
 def client(agent: str) -> str:
@@ -50,24 +92,16 @@ def answers(journal: Path) -> Iterator[dict[str, Any]]:
 
 def collect(journal: Path) -> list[dict[str, str]]:
     """Each call of the table with its strongest evidence."""
-    calls = [{"method": one["method"], "path": one["path"], "evidence": "none"} for one in json.loads(CALLS.read_text())]
-    patterns = [(call, pattern(call["path"])) for call in calls]
-    all_seen = {(one["method"], one["path"], client(one["client"]), one["status"], reason(one)) for one in answers(journal)}
-    # What is not there yet says more than that one thing was not found.
-    for method, path, who, status, why in sorted(all_seen, key=lambda seen: (seen[3] != 501, seen)):
-        # A refusal that says nothing of the call itself, such as a wrong password, is none.
-        found = who if 200 <= status < 300 else "refused" if status in (404, 501) else "none"
-        for call, fits in patterns:
-            if call["method"] == method and fits.fullmatch(path) and STRENGTH.index(found) > STRENGTH.index(call["evidence"]):
-                call["evidence"] = found
-                call.pop("reason", None)
-                if found == "refused":
-                    call["reason"] = why
-    return calls
+    table = [Call(one["method"], pattern(one["path"]), keys(one["query"]), one["path"]) for one in json.loads(CALLS.read_text())]
+    all_seen = {(one["method"], one["path"], tuple(one.get("asked", ())), client(one["client"]), one["status"], reason(one)) for one in answers(journal)}
+    for method, path, asked, who, status, why in sorted(all_seen):
+        for call in chosen([call for call in table if call.method == method and call.pattern.fullmatch(path)], asked):
+            call.take(who if 200 <= status < 300 else "refused" if call.refuses(status, why) else "none", why)
+    return [call.told() for call in table]
 
 
 def reason(told: dict[str, Any]) -> str:
-    """What a refusal said, numbers left out; empty for anything else."""
+    """What a refusal said, numbers and the next step left out; empty for anything else."""
     if told["status"] < 400:
         return ""
     if told.get("refusal"):
@@ -75,7 +109,7 @@ def reason(told: dict[str, Any]) -> str:
     else:
         found = re.search(r"<message>(.*?)</message>", told.get("body", ""), re.DOTALL)
         said = unescape(found[1]) if found else ""
-    return re.sub(r"\b\d+\b", "N", said)
+    return re.sub(r"\b\d+\b", "N", said.partition("\n")[0])
 
 
 def merged(kept: list[dict[str, str]], calls: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -108,11 +142,10 @@ def main() -> None:
         KEPT.write_text(json.dumps(calls, indent=1) + "\n")
         PAGE.write_text(page(calls))
         return
-    kept = {(one["method"], one["path"]): one["evidence"] for one in json.loads(KEPT.read_text())}
     lost = [
-        f"{call['method']} {call['path']}: {WORDS[call['evidence']]}, and was {WORDS[was]}"
-        for call in calls
-        if STRENGTH.index(call["evidence"]) < STRENGTH.index(was := kept[call["method"], call["path"]])
+        f"row {number}, {call['method']} {call['path']}: {WORDS[call['evidence']]}, and was {WORDS[was['evidence']]}"
+        for number, (call, was) in enumerate(zip(calls, json.loads(KEPT.read_text()), strict=True), 1)
+        if STRENGTH.index(call["evidence"]) < STRENGTH.index(was["evidence"])
     ]
     if lost:
         sys.exit("\n".join(["calls that lost their evidence:", *lost]))

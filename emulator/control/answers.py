@@ -1,20 +1,34 @@
 """Every answer of the service, written down when `FORGELET_JOURNAL` names a folder: what a client asked, and the XML that it got.
 
-One file a process, one JSON object a line: `method`, `path` (without the query, where signatures are), `status`, `client` (its
-User-Agent), for UForge's XML the `body`, and for a refusal in JSON that as `refusal`. Request bodies, where passwords are, are not kept; download secrets in answers are, so the file is its owner's only.
+One file a process, one JSON object a line: `method`, `path`, `asked` (the keys of the query, without their values, where signatures are),
+`status`, `client` (its User-Agent), for UForge's XML the `body`, and for a refusal in JSON that as `refusal`. Request bodies, where passwords
+are, are not kept; download secrets in answers are, so the file is its owner's only.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.wire.negotiation import JSON, XML, header
+
+_COMPARED = re.compile(r"(?:^|;)([A-Za-z.]+)==")
+
+
+def asked(query: bytes) -> list[str]:
+    """The keys of a query, sorted; of UForge's `query=name=='web';version=='1'` which fields it compares: `query.name`, `query.version`."""
+    found = set()
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        compared = _COMPARED.findall(value) if name == "query" else []
+        found |= {f"query.{field}" for field in compared} or {name}
+    return sorted(found)
 
 
 class Answers:
@@ -30,7 +44,7 @@ class Answers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        told: dict[str, Any] = {"method": scope["method"], "path": scope["path"], "client": header(scope, b"user-agent"), "status": 0}
+        told: dict[str, Any] = {"method": scope["method"], "path": scope["path"], "asked": asked(scope["query_string"]), "client": header(scope, b"user-agent"), "status": 0}
         body, keep = bytearray(), ""
 
         async def noted(message: Message) -> None:

@@ -1,6 +1,7 @@
 """Run by the client's own Python 2.7: parses every XML answer of a journal with the client's own bindings (uforge_python_sdk).
 
-Arguments: the journal's files. Prints a JSON object: how many answers were parsed, by root element, and every one that was refused.
+Arguments: the journal's files. Prints a JSON object: how many answers there are (of equal ones one), how many of them were parsed, by root
+element, and every one that was refused.
 """
 
 import io
@@ -26,7 +27,7 @@ def main():
                     roots[root] = roots.get(root, 0) + 1
                 except Exception as error:
                     refused.append([told["method"], told["path"], "%s: %s" % (type(error).__name__, error), body[:2000]])
-    json.dump({"roots": roots, "refused": refused}, sys.stdout)
+    json.dump({"answers": len(seen), "roots": roots, "refused": refused}, sys.stdout)
 
 
 main()
