@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Live systems to practise on, and lessons.", no_args_is_help=True)
 app.command()(lesson.check)
+app.command()(lesson.guide)
 app.command()(lesson.hint)
 app.command()(lesson.reset)
 

@@ -65,7 +65,7 @@ def begin(name: str, output: Format) -> None:
         return
     say(f"OK: the lesson '{name}' is up: {', '.join(stage.name for stage in found.stages)}")
     say(f"\n{found.title} (about {found.minutes} minutes)\n\n{found.task}")
-    say(f"\nits word: {begun.word}\nguide: {found.guide}\nstuck:  forgelet lab hint {name}\ndone:   forgelet lab check {name}")
+    say(f"\nits word: {begun.word}\nguide: forgelet lab guide {name}\nstuck:  forgelet lab hint {name}\ndone:   forgelet lab check {name}")
 
 
 def shown() -> list[tuple[str, str, str]]:
@@ -77,7 +77,7 @@ def told(found: Lesson, begun: Begun | None) -> dict[str, Any]:
     """Without what the learner is to find out."""
     up = {"since": begun.since, "word": begun.word} if begun else {"since": None, "word": None}
     systems = [stage.name for stage in found.stages]
-    return {"name": found.name, "title": found.title, "minutes": found.minutes, "task": found.task, "systems": systems, "guide": found.guide, **up}
+    return {"name": found.name, "title": found.title, "minutes": found.minutes, "task": found.task, "systems": systems, "guide": f"forgelet lab guide {found.name}", **up}
 
 
 def check(
@@ -102,6 +102,12 @@ def check(
             say(f"the answer is {found.answer}: --answer")
         say(f"OK: the lesson '{name}' is done" if done else f"not yet; stuck: forgelet lab hint {name}")
     raise typer.Exit(0 if done else DIFFERENT)
+
+
+def guide(name: Name, output: Output = Format.TABLE) -> None:
+    """Print the guide of a lesson; the same as its page of the documentation."""
+    found, _ = local.lesson(name)
+    render.told(output, {"lesson": name, "guide": found.guide}, found.guide.rstrip())
 
 
 def hint(name: Name, output: Output = Format.TABLE) -> None:

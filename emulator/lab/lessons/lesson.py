@@ -11,6 +11,7 @@ from typing import Any
 from scanner.errors import NotFound
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
+GUIDES = Path(__file__).with_name("guides")
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Lesson:
 
     @property
     def guide(self) -> str:
-        """Its page of the documentation."""
-        return f"docs/lessons/{self.name}.md"
+        """Its page of the documentation, as Markdown."""
+        return (GUIDES / f"{self.name}.md").read_text(encoding="utf-8")
 
 
 @cache

@@ -49,6 +49,13 @@ def test_a_lesson_that_is_not_up_cannot_be_checked_or_reset(forgelet: Any, fake:
         assert "forgelet lab up blocked" in done.err
 
 
+def test_a_guide_is_told_without_a_folder_of_documentation(forgelet: Any) -> None:
+    told = forgelet("lab", "guide", "first-migration")
+    assert told.code == 0 and told.out.startswith("# Lesson: your first migration")
+    assert {"forgelet serve", "forgelet doctor"} <= {line.removeprefix("$ ") for line in told.out.splitlines()}
+    assert json.loads(forgelet("lab", "guide", "drift", "-o", "json").out)["lesson"] == "drift"
+
+
 def test_an_answer_to_a_lesson_that_asks_none_is_refused(forgelet: Any, fake: Any, tmp_path: Path) -> None:
     state.write(tmp_path, Begun(lesson="database", since="2026-01-01T00:00:00.000Z", word="saddle-1"))
     assert forgelet("lab", "check", "database", "--answer", "x").code == 1

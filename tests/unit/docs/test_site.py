@@ -25,7 +25,7 @@ from emulator.settings import Settings
 from scanner.report import ScanReport
 
 ROOT = Path(__file__).parents[3]
-PROSE = sorted({*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"} - {ROOT / "docs/evidence.md"})
+PROSE = sorted({*(ROOT / "docs").rglob("*.md"), *(ROOT / "emulator/lab/lessons/guides").glob("*.md"), ROOT / "README.md"} - {ROOT / "docs/evidence.md"})
 
 
 @pytest.fixture(scope="session")
