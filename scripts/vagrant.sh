@@ -25,6 +25,7 @@ print(*source_lines("bookworm", debian_mirrors()), sep="\n")' > "$WORK/sources"
     # Packages start nothing while they are installed: policy-rc.d(8) of invoke-rc.d.
     printf '#!/bin/sh\nexit 101\n' > "$CLEAN/usr/sbin/policy-rc.d"
     chmod 755 "$CLEAN/usr/sbin/policy-rc.d"
+    cp --dereference /etc/resolv.conf /etc/hosts "$CLEAN/etc/"
     mkdir "$CLEAN/forgelet"
     git -C "$ROOT" ls-files -z | (cd "$ROOT" && xargs -0 cp --parents --target-directory "$CLEAN/forgelet")
 }
