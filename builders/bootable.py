@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -176,11 +175,6 @@ def written(plan: BuildPlan) -> list[Addition]:
     if plan.command_unit:
         found.append(Addition(item=COMMAND_UNIT, reason="it starts the container's own command"))
     return found
-
-
-def digests(tree: Tree, plan: BuildPlan) -> dict[str, str]:
-    """Path -> sha256 of each of these files as it is in the tree."""
-    return {one.item: hashlib.sha256(tree.at(one.item, make=False).read_bytes()).hexdigest() for one in written(plan)}
 
 
 def _names_old_resolver(tree: Tree) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ONLY_COPY, ONLY_SOURCE, CHANGED = "only in copy", "only in source", "changed"
 _RECORD = re.compile(r"/var/lib/dpkg/info/([^:/]+?)(?::[^./]+)?\.[^./]+")
@@ -24,6 +25,9 @@ class Rule:
     pattern: re.Pattern[str] | None = None
     kinds: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
+    running: frozenset[str] = frozenset()
+    makes: str = ""
+    links: re.Pattern[str] | None = None
     base_wins: bool = False
     source: str = ""
 
@@ -35,6 +39,10 @@ class Rule:
             return False
         return kind != CHANGED or not self.fields or self.fields.issuperset(fields)
 
+    def may_lead_to(self, target: str | None) -> bool:
+        """Whether a link that the running machine made may point there."""
+        return self.links is not None and target is not None and self.links.fullmatch(target) is not None
+
 
 @cache
 def rules() -> dict[str, Rule]:
@@ -44,17 +52,25 @@ def rules() -> dict[str, Rule]:
     return {entry["name"]: _rule(entry) for entry in listed}
 
 
-def _rule(entry: dict[str, object]) -> Rule:
-    paths = [str(one) for one in entry.get("paths", [])]  # type: ignore[attr-defined]
+def _rule(entry: Mapping[str, Any]) -> Rule:
     return Rule(
-        str(entry["name"]),
-        str(entry["reason"]),
-        re.compile("|".join(map(_translate, paths)), re.DOTALL) if paths else None,
-        frozenset(entry.get("kinds", ())),  # type: ignore[call-overload]
-        frozenset(entry.get("fields", ())),  # type: ignore[call-overload]
-        bool(entry.get("base_wins", False)),
-        str(entry.get("source", "")),
+        entry["name"],
+        entry["reason"],
+        _pattern(entry.get("paths", ())),
+        frozenset(entry.get("kinds", ())),
+        frozenset(entry.get("fields", ())),
+        frozenset(entry.get("running", ())),
+        entry.get("makes", ""),
+        _pattern(entry.get("links", ())),
+        entry.get("base_wins", False),
+        entry.get("source", ""),
     )
+
+
+def _pattern(globs: Iterable[str]) -> re.Pattern[str] | None:
+    """One pattern for all of them; None for none."""
+    parts = [_translate(one) for one in globs]
+    return re.compile("|".join(parts), re.DOTALL) if parts else None
 
 
 def _translate(pattern: str) -> str:
@@ -104,11 +120,17 @@ def listed(lists: Iterable[bytes], *, merged: bool) -> set[str]:
     return {place(line) for text in lists for line in text.decode(errors="surrogateescape").splitlines()}
 
 
+def covering(path: str, kind: str, fields: Iterable[str] = (), *, container: bool = True) -> Iterator[Rule]:
+    """The rules that have a pattern for this difference, in the order of the list; `container`: whether the source is one."""
+    fields = tuple(fields)
+    return (rule for rule in rules().values() if rule.explains(path, kind, fields) and (container or rule.source != "container"))
+
+
 class Explainer:
-    """Explains differences of paths; what belongs to added packages is read from the copy itself."""
+    """Which rule lets a path stay on the base disk; what belongs to added packages is read from that disk."""
 
     def __init__(self, added: set[str], link: Callable[[str], str | None], nearest: set[str] | None = None, *, container: bool = True) -> None:
-        """`added`: paths of added packages; `link`: a path's link target on the copy, None when it is no symlink; `nearest`: paths of
+        """`added`: paths of added packages; `link`: a path's link target on the disk, None when it is no symlink; `nearest`: paths of
         packages that came in another version than the source's; `container`: whether the source is one."""
         self.added = added
         self.container = container
@@ -117,10 +139,8 @@ class Explainer:
 
     def explain(self, path: str, kind: str, fields: Iterable[str] = ()) -> str | None:
         """The name of the rule that explains this difference, or None."""
-        fields = tuple(fields)
-        for rule in rules().values():
-            if rule.explains(path, kind, fields) and (self.container or rule.source != "container"):
-                return rule.name
+        for rule in covering(path, kind, fields, container=self.container):
+            return rule.name
         if kind == ONLY_COPY and path in self.added:
             return "added-package"
         if kind == ONLY_COPY and self._leads_to_added(path):

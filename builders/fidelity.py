@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from builders.copydisk import SECRETS, Disk
-from builders.explain import CHANGED, ONLY_COPY, ONLY_SOURCE, Explainer, recorded, rules
+from builders.copydisk import TABLES, Copy
+from builders.explain import CHANGED, ONLY_COPY, ONLY_SOURCE, rules
+from builders.filerules import FileRules, changed, kind_of, there
 from builders.image import Difference, Excuse, Scope
-from builders.startup import is_own_kernel
-from scanner.agent.tree import printable
+from builders.proof import blindspots
 from scanner.compare import (
     FileDifference,
     RowDifference,
@@ -23,18 +21,15 @@ from scanner.compare import (
     compare_services,
     compare_users,
 )
-from scanner.report import FileEntry, Package, Report, Service, State, User
+from scanner.report import FileEntry, Group, Kind, Package, Report, Service, State, User
 
-_NEAREST = frozenset({"size", "sha256", "mtime", "target", "hardlink", "extents", "type"})
-"""What another version of a package may change of its files."""
-_GROWN = frozenset({"size", "sha256", "mtime"})
 LOST = "gone since the build wrote it"
-_HOST_KEY = re.compile(r"/etc/ssh/ssh_host_[a-z0-9]+_key(\.pub)?")
-_NOT_BROUGHT = frozenset({State.UNMANAGED, State.CONFFILE_CHANGED, State.MANAGED_CHANGED, State.MANAGED})
+SINCE = "changed since the build"
 _SYSTEM = ("distribution", "version", "codename", "arch", "package_arch", "hostname", "timezone", "locale", "keyboard")
-_NO_SHELL = ("nologin", "false", "sync")
-SYSTEM_IDS = range(1, 1000)
-"""Not 0: another name for root is never something that a package makes for itself."""
+_UNITS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+
+Excused = Mapping[str, str | None]
+"""Path that only the copy has -> the rule that explains it."""
 
 
 @dataclass(slots=True)
@@ -48,7 +43,7 @@ class Comparison:
         """`total`: rows on the source."""
         found = list(found)
         explained = sum(1 for one in found if one.rule)
-        touching = sum(1 for one in found if one.what not in (ONLY_COPY, LOST))
+        touching = sum(1 for one in found if not one.what.startswith((ONLY_COPY, LOST, SINCE)))
         self.scopes[scope] = Scope(equal=total - touching, explained=explained, unexplained=len(found) - explained)
         self.differences += found
 
@@ -66,31 +61,17 @@ class Comparison:
         return [Excuse(rule=name, reason=rules()[name].reason, count=counts[name]) for name in rules() if counts[name]]
 
 
-@dataclass(slots=True)
-class Copy:
-    """The migrated machine: its report, its disk, and the names of the packages that were added."""
-
-    report: Report
-    disk: Disk
-    added: set[str]
-    translated: dict[str, str] = field(default_factory=dict)
-    """Configuration that the build translated: path -> sha256 of what it wrote (`translate.py`)."""
-    written: dict[str, str] = field(default_factory=dict)
-    """What the build wrote so that the machine starts: path -> sha256 (`bootable.py`)."""
-    nearest: dict[str, str] = field(default_factory=dict)
-    """Package -> the version that the build took instead of the source's (`packages: nearest`)."""
-
-
-def compare(source: Report, copy: Copy, explainer: Explainer | None = None) -> Comparison:
-    """Everything that a report tells, scope by scope."""
-    container = source.head.system.container is not None
-    explainer = explainer or Explainer(copy.disk.listed(copy.added), copy.disk.link, container=container)
+def compare(source: Report, copy: Copy) -> Comparison:
+    """Everything that a report tells, scope by scope, and what neither could read."""
     result = Comparison()
     result.add("system", len(_SYSTEM), _system(source, copy))
     result.add("packages", len(source.head.packages), _packages(source, copy))
-    result.add("files", _present(source), _files(source, copy, explainer))
+    files, excused = _files(source, copy)
+    result.add("files", _present(source), files)
     result.add("users", len(source.head.users) + len(source.head.groups), _accounts(source, copy))
-    result.add("services", len(source.head.services), _services(source, copy, explainer))
+    result.add("services", len(source.head.services), _services(source, copy, excused))
+    spots = list(blindspots.judge(source, copy))
+    result.add(blindspots.SCOPE, len(spots), spots)
     result.differences = result.sorted()
     return result
 
@@ -124,176 +105,135 @@ def _packages(source: Report, copy: Copy) -> Iterator[Difference]:
         yield _row("packages", one, rule)
 
 
-def _services(source: Report, copy: Copy, explainer: Explainer) -> Iterator[Difference]:
+def _services(source: Report, copy: Copy, excused: Excused) -> Iterator[Difference]:
     for one in compare_services(source, copy.report):
-        yield _row("services", one, _service_rule(one, source, copy, explainer))
+        yield _row("services", one, _service_rule(one, source, excused))
 
 
-def _service_rule(one: RowDifference, source: Report, copy: Copy, explainer: Explainer) -> str | None:
-    unit = one.right if isinstance(one.right, Service) else None
-    if unit is not None and (unit.package or "").partition(":")[0] in copy.added:
+def _service_rule(one: RowDifference, source: Report, excused: Excused) -> str | None:
+    unit = one.right
+    if not isinstance(unit, Service):
+        return "no-overlay" if not source.head.overlay else None
+    links = _links(unit, unit.wanted_by, excused)
+    if not all(links.values()):
+        return None
+    if excused.get(unit.path):
         # New, or a unit of an added package that comes before the source's init script of that name.
-        return "added-package"
-    if unit is not None and one.left is None:
-        return explainer.explain(unit.path, ONLY_COPY)
-    if unit is not None and isinstance(one.left, Service):
-        return _enabled_by(one.left, unit, one.fields, explainer)
-    return "no-overlay" if unit is None and not source.head.overlay else None
+        return excused[unit.path]
+    return _enabled_by(one.left, unit, one.fields, excused) if isinstance(one.left, Service) else None
 
 
-def _enabled_by(left: Service, right: Service, fields: Iterable[str], explainer: Explainer) -> str | None:
+def _links(unit: Service, targets: Iterable[str], excused: Excused) -> dict[str, str | None]:
+    """The links that only the copy has and by which these targets start the unit, each with its rule."""
+    places = (f"{folder}/{target}.{how}/{unit.name}" for target in targets for folder in _UNITS for how in ("wants", "requires"))
+    return {place: excused[place] for place in places if place in excused}
+
+
+def _enabled_by(left: Service, right: Service, fields: Iterable[str], excused: Excused) -> str | None:
     """The rule that explains every link by which the copy starts a unit that the source does not."""
     targets = [target for target in right.wanted_by if target not in left.wanted_by]
     if not targets or not {"state", "wanted_by"}.issuperset(fields) or set(left.wanted_by) - set(right.wanted_by) or left.state != "disabled":
         return None
-    rules = [explainer.explain(f"/etc/systemd/system/{target}.wants/{right.name}", ONLY_COPY) for target in targets]
-    return rules[0] if all(rules) else None
+    found = [next(iter(_links(right, [target], excused).values()), None) for target in targets]
+    return found[0] if all(found) else None
 
 
-def _accounts(source: Report, copy: Copy) -> Iterator[Difference]:
+def _accounts(source: Report, copy: Copy) -> list[Difference]:
+    made = _Made(copy)
+    found = []
     for one in compare_users(source, copy.report):
-        rule = "added-account" if one.left is None and isinstance(one.right, User) and _only_a_service(one.right) else None
+        rule = "added-account" if one.left is None and isinstance(one.right, User) and made.user(one.right) else None
         if not source.head.overlay and one.fields == ("password",):
             rule = "no-overlay"
         if one.fields == ("password",) and any(secret.path == "/etc/shadow" for secret in source.head.redacted):
             rule = "redacted"
-        yield _row("users", one, rule)
+        found.append(_row("users", one, rule))
     for one in compare_groups(source, copy.report):
-        rule = "added-account" if one.left is None and getattr(one.right, "gid", 0) in SYSTEM_IDS else None
-        yield _row("users", one._replace(name=f"group {one.name}"), rule)
-    yield from _secrets(source, copy)
+        rule = "added-account" if one.left is None and isinstance(one.right, Group) and made.group(one.right) else None
+        found.append(_row("users", one._replace(name=f"group {one.name}"), rule))
+    told = {one.item for one in found}
+    return [*found, *(line for line in _lines(source, copy) if line.what not in _ROWS or line.item not in told)]
 
 
-def _only_a_service(user: User) -> bool:
-    """Whether nobody can log in by it: what packages make for themselves."""
-    return user.uid in SYSTEM_IDS and user.password in ("locked", "none") and user.shell.rpartition("/")[2] in _NO_SHELL
+class _Made:
+    """The accounts that the build's packages made; each excuses one line, and no more."""
+
+    def __init__(self, copy: Copy) -> None:
+        rows = {name: [line.split(":") for line in copy.accounts.get(name, ())] for name in ("passwd", "group")}
+        self._users: Counter[tuple[str, ...]] = Counter((row[0], *row[2:]) for row in rows["passwd"])
+        self._groups: Counter[tuple[str, ...]] = Counter((row[0], row[2], row[3]) for row in rows["group"])
+
+    def user(self, user: User) -> bool:
+        """Whether this is one of theirs, and nobody can log in by it."""
+        return user.password in ("locked", "none") and _taken(self._users, (user.name, str(user.uid), str(user.gid), user.gecos, user.home, user.shell))
+
+    def group(self, group: Group) -> bool:
+        """Whether this is one of theirs, with the members that they gave it."""
+        return _taken(self._groups, (group.name, str(group.gid), ",".join(group.members)))
 
 
-def _secrets(source: Report, copy: Copy) -> Iterator[Difference]:
+def _taken(known: Counter[tuple[str, ...]], one: tuple[str, ...]) -> bool:
+    known[one] -= 1
+    return known[one] >= 0
+
+
+_ROWS = (TABLES["/etc/passwd"], TABLES["/etc/group"])
+"""Of these the report has rows, which tell more than that a line differs."""
+
+
+def _lines(source: Report, copy: Copy) -> Iterator[Difference]:
     """Passwords, their ages and more, line by line; only whether they are the same is told."""
-    for table, name in copy.disk.secrets(source):
-        yield Difference(scope="users", item=f"group {name}" if table == "/etc/gshadow" else name, what=SECRETS[table])
+    for table, name in copy.disk.lines(source, copy.accounts):
+        yield Difference(scope="users", item=f"group {name}" if table in ("/etc/gshadow", "/etc/group") else name, what=TABLES[table])
 
 
-def _files(source: Report, copy: Copy, explainer: Explainer) -> list[Difference]:
-    found = []
-    for one in compare_files(source, copy.report):
-        rule = _explained(one, source, copy, explainer)
-        if rule is None and _HOST_KEY.fullmatch(one.path) and kind_of(one) == ONLY_COPY and not _has_host_keys(source):
-            rule = "host-keys"
-        found.append((one, rule))
-    return [*(_file(one, rule) for one, rule in _folders(found)), *_lost(copy, {one.path for one, _ in found})]
+def _files(source: Report, copy: Copy) -> tuple[list[Difference], Excused]:
+    by = FileRules(source, copy)
+    found = _folders([(one, by.explain(one)) for one in compare_files(source, copy.report)], by)
+    excused = {one.path: rule for one, rule in found if kind_of(one) == ONLY_COPY}
+    return [*(_file(one, rule) for one, rule in found), *_since(copy, {one.path for one, _ in found}, by)], excused
 
 
-def _lost(copy: Copy, different: set[str]) -> Iterator[Difference]:
-    """What the build wrote, and neither side has: no comparison of the two shows that."""
-    suspected = copy.written.keys() - different
-    there = {entry.path for entry in copy.report.files() if entry.path in suspected and _there(entry)} if suspected else set()
-    for path in sorted(suspected - there):
+def _since(copy: Copy, different: set[str], by: FileRules) -> Iterator[Difference]:
+    """What of the build's own is gone or another, where no comparison with the source shows that: it has nothing there, or does not tell what."""
+    left = copy.record.keys() - different
+    pruned = ""
+    seen = set()
+    for entry in copy.report.files() if left else ():
+        if entry.state == State.EXCLUDED and entry.type == Kind.DIRECTORY:
+            pruned = entry.path.rstrip("/") + "/"
+            left -= {path for path in left if path.startswith(pruned)}
+        if entry.path in left and there(entry):
+            seen.add(entry.path)
+            own = copy.record[entry.path]
+            rule = by.since(own, entry)
+            if rule != "":
+                fields = changed(own, entry)
+                yield Difference(
+                    scope="files", item=_printable(entry.path), what=f"{SINCE}: {', '.join(fields)}", source="", copy=_shown(entry, fields), rule=rule
+                )
+    for path in sorted(left - seen):
         yield Difference(scope="files", item=_printable(path), what=LOST, source="not there", copy="not there")
 
 
-def _has_host_keys(source: Report) -> bool:
-    return any(_HOST_KEY.fullmatch(entry.path) for entry in source.files() if _there(entry))
-
-
-def kind_of(one: FileDifference) -> str:
-    """`only in source`, `only in copy` or `changed`."""
-    if not _there(one.right):
-        return ONLY_SOURCE
-    return CHANGED if _there(one.left) else ONLY_COPY
-
-
-def _there(entry: FileEntry | None) -> bool:
-    return entry is not None and entry.state != State.MISSING
-
-
-def _explained(one: FileDifference, source: Report, copy: Copy, explainer: Explainer) -> str | None:
-    kind = kind_of(one)
-    if one.right is not None and copy.written.get(one.path, one.right.sha256) != one.right.sha256:
-        # No rule excuses what the build wrote when it is not as it wrote it.
-        return None
-    rule = explainer.explain(one.path, kind, one.fields)
-    if rule == "package-database" and not _may_differ(one, kind, source, copy):
-        return None
-    if rule == "injected-keys" and kind == ONLY_COPY and one.right is not None and one.right.size and one.right.type == "file":
-        # The machine of a proof is given no keys: what is in there came from somewhere else.
-        return None
-    if rule == "boot" and kind == ONLY_SOURCE and one.left is not None and is_own_kernel(one.left):
-        return "unpackaged-kernel"
-    if rule is None and kind == ONLY_SOURCE and one.left is not None and one.left.state == State.EXCLUDED and one.left.type != "directory":
-        return "left-out"
-    if rule is None and kind == CHANGED and _translated(one, copy):
-        return "translated"
-    if rule is None and _owner(one) in copy.nearest and _NEAREST.issuperset(one.fields if kind == CHANGED else ()):
-        return "nearest-version"
-    if rule is None and kind == CHANGED and _root_grew(one, copy):
-        return "grown-root"
-    if rule is None and kind == CHANGED and _log_grew(one, copy.disk):
-        return "log-appended"
-    if rule is None and not source.head.overlay and kind != ONLY_COPY and one.left is not None and one.left.state in _NOT_BROUGHT - {State.MANAGED}:
-        return "no-overlay"
-    return rule or _redacted(one, kind, source)
-
-
-def _may_differ(one: FileDifference, kind: str, source: Report, copy: Copy) -> bool:
-    """Of what dpkg keeps of one package (its scripts, its digests, its list): only the time, where both have it at the same version."""
-    owner = recorded(one.path)
-    if owner is None or owner in copy.nearest or (kind == CHANGED and one.fields == ("mtime",)):
-        return True
-    if kind == ONLY_COPY or owner in copy.added:
-        return owner in copy.added or not source.head.overlay
-    return not any(package.name == owner and (package.status == "installed" or source.head.overlay) for package in source.head.packages)
-
-
-def _translated(one: FileDifference, copy: Copy) -> bool:
-    """Exactly what the build wrote: owner, mode and time are the source's, or it is a difference."""
-    return one.right is not None and {"size", "sha256"}.issuperset(one.fields) and one.right.sha256 is not None and copy.translated.get(one.path) == one.right.sha256
-
-
-def _owner(one: FileDifference) -> str:
-    """The package that owns the path on both sides where it is on both; "" where nobody does, or another."""
-    owners = {(entry.package or "").partition(":")[0] for entry in (one.left, one.right) if entry is not None}
-    return owners.pop() if len(owners) == 1 else ""
-
-
-def _redacted(one: FileDifference, kind: str, source: Report) -> str | None:
-    """What the scan left on the machine is not on the copy, or has other contents there, since somebody supplied them."""
-    if kind == ONLY_COPY or (kind == CHANGED and not _GROWN.issuperset(one.fields)):
-        return None
-    return "redacted" if printable(os.fsencode(one.path)) in {secret.path for secret in source.head.redacted} else None
-
-
-def _root_grew(one: FileDifference, copy: Copy) -> bool:
-    """Source: cloud-init's cc_resizefs runs at every boot; libext2fs (ismounted.c) makes and removes `/.ismount-test-file`."""
-    if one.path != "/" or one.fields != ("mtime",) or one.left is None or one.right is None or one.right.mtime < one.left.mtime:
-        return False
-    return any(package.name == "cloud-init" for package in copy.report.head.packages)
-
-
-def _log_grew(one: FileDifference, disk: Disk) -> bool:
-    left, right = one.left, one.right
-    if left is None or right is None or left.type != "file" or not one.path.startswith("/var/log/") or not _GROWN.issuperset(one.fields) or right.size < left.size:
-        return False
-    return disk.prefix(one.path, left.size) == left.sha256
-
-
-def _folders(found: list[tuple[FileDifference, str | None]]) -> list[tuple[FileDifference, str | None]]:
+def _folders(found: list[tuple[FileDifference, str | None]], by: FileRules) -> list[tuple[FileDifference, str | None]]:
     """Folders, children first: a new one that holds only explained entries, and one whose time moved because of them."""
     inside: dict[str, list[str | None]] = {}
     settled = []
     for one, rule in reversed(found):
         children = inside.get(one.path, [])
-        if rule is None and children and all(children) and _is_folder(one):
-            rule = "added-folder" if kind_of(one) == ONLY_COPY else "directory-time" if one.fields == ("mtime",) else None
+        if rule is None and children and all(children):
+            rule = _folder(one, by)
         if one.path != "/":
             inside.setdefault(posixpath.dirname(one.path), []).append(rule)
         settled.append((one, rule))
     return settled[::-1]
 
 
-def _is_folder(one: FileDifference) -> bool:
-    return one.right is not None and one.right.type == "directory"
+def _folder(one: FileDifference, by: FileRules) -> str | None:
+    if kind_of(one) == ONLY_COPY:
+        return "added-folder" if by.plain_folder(one) else None
+    return "directory-time" if one.fields == ("mtime",) and one.right is not None and one.right.type == Kind.DIRECTORY else None
 
 
 def _file(one: FileDifference, rule: str | None) -> Difference:

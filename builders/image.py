@@ -89,7 +89,7 @@ class Difference(_Data):
     """One thing that is not the same on source and copy."""
 
     scope: str
-    """`system`, `packages`, `files`, `users`, `services`, `witnesses` or `probes`"""
+    """`system`, `packages`, `files`, `users`, `services`, `blind spots`, `witnesses`, `probes` or `image`"""
     item: str
     """The package, path, user or unit; paths are printable (see `BlindSpot.path`)."""
     what: str
@@ -137,7 +137,7 @@ class Proven(_Data):
     copy_digest: str = ""
     """Of the copy's own file table."""
     image: str = ""
-    """sha256 of the file that was booted."""
+    """sha256 of the file that was booted, measured before it was."""
 
 
 class Fidelity(_Data):
@@ -159,6 +159,8 @@ class Fidelity(_Data):
     transcript: list[str] = Field(default_factory=list)
     """What the copy wrote to its serial console, line by line, printable."""
     stages: dict[str, float] = Field(default_factory=dict)
+    strict: bool = False
+    """Whether what a rule explains counts as well."""
 
     @property
     def unexplained(self) -> int:
@@ -170,5 +172,5 @@ class Fidelity(_Data):
 
     @property
     def faithful(self) -> bool:
-        """Nothing is unexplained: no path, no account, no witness, no probe."""
-        return bool(self.scopes) and not self.unexplained
+        """Nothing is unexplained: no path, no account, no witness, no probe. Of a strict proof: nothing differs."""
+        return bool(self.scopes) and not self.unexplained and not (self.strict and self.explained)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from builders import holes, origins, traces
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
-from builders.bootable import Tree, digests, make_bootable
+from builders.bootable import Tree, make_bootable
 from builders.built import look
 from builders.diversions import divert
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by, recorded
@@ -84,8 +84,6 @@ class Outcome:
     """Paths that have inode flags on the source: `inodeflags.py` sets them when all else is done."""
     translated: dict[str, str] = field(default_factory=dict)
     """Configuration that names the source's surroundings, in the terms of the new machine: path -> sha256 (`translate.py`)."""
-    written: dict[str, str] = field(default_factory=dict)
-    """What the machine needs to start and no package brings: path -> sha256 (`bootable.py`)."""
     accounts: dict[str, list[str]] = field(default_factory=dict)
     """`passwd`, `group` -> the lines, printable, that the base's packages made and the source does not have."""
     lacking: list[str] = field(default_factory=list)
@@ -118,7 +116,6 @@ def apply(job: Job) -> Outcome:
     outcome.recorded = put_back(Tree(root), plan, report.folder)
     started = make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     renewed = renew(root, walk.startup, job.epoch) if report.head.overlay else set()
-    outcome.written = digests(Tree(root), plan)
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
     own = _set_times(root, report, job, {*outcome.translated, *(f"/etc/{name}" for name in TABLES)}, walk.nearest)
     if job.origins:
@@ -194,7 +191,7 @@ class _Walk:
         self.nearest = nearest
         self.theirs = {package.name for package in report.head.packages} - {name.partition(":")[0] for name in added} - nearest if report.head.overlay else set()
         """Packages of which everything, dpkg's records too, is to be as it is on the source."""
-        self.explainer = Explainer(listed_by(root, added), self._link, listed_by(root, nearest))
+        self.explainer = Explainer(listed_by(root, added), self._link, listed_by(root, nearest), container=report.head.system.container is not None)
         self.doomed: list[str] = []
         self.kept: dict[str, str] = {}
         """What only the tree has and keeps -> the rule that keeps it."""

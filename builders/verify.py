@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from builders import origins
 from builders import probes as probing
-from builders.copydisk import Mounted
-from builders.fidelity import Comparison, Copy, compare
-from builders.image import Fidelity, Image, Proven, Witness, driver
+from builders.copydisk import Copy, Mounted
+from builders.fidelity import Comparison, compare
+from builders.formats import sha256
+from builders.image import Difference, Fidelity, Image, Proven, Scope, Witness, driver
 from builders.machine import Machine, booted
 from builders.probes import Answer, Probe, Site
 from builders.proof import kept, questions, witnesses
@@ -31,18 +33,21 @@ _ORDERS = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[@-Z\\-_])")
 
 
 def verify(
-    scan: Path, image: Path, work: Path, progress: Progress, *, probes: Sequence[str] = (), source: str = "", access: Access | None = None, keep: Path | None = None
+    scan: Path, image: Path, work: Path, progress: Progress, *, probes: Sequence[str] = (), source: str = "", access: Access | None = None, keep: Path | None = None, strict: bool = False
 ) -> Fidelity:
     """Compare the machine that boots from the image in folder `image` with the scan in folder `scan`.
 
     `probes` are lines as `builders/probes.py` reads them; each is asked of the source (`source`: a target label such as `docker:web`,
-    still running, opened by `access`) and of the copy. Into the folder `keep` goes what a check elsewhere needs (`proof/kept.py`).
-    Stages: `boot`, `ask`, `read`, `compare`. Raises `BootFailed`, `MissingTool`, `UserError`, `NotFound`, `Unreachable`, `Cancelled`.
+    still running, opened by `access`) and of the copy. Into the folder `keep` goes what a check elsewhere needs (`proof/kept.py`). In a
+    `strict` proof what a rule explains counts as well.
+    Stages: `boot`, `ask`, `read`, `compare`. Raises `OlderImage`, `BootFailed`, `MissingTool`, `UserError`, `NotFound`, `Unreachable`, `Cancelled`.
     """
     wanted = probing.parse(probes)
+    # Before anything is booted: without it nothing can be proven.
+    origins.record(image)
     with ExitStack() as held:
         live = held.enter_context(source_site(source, access, progress.log))
-        return Proof(scan, image, work, progress, keep).run(wanted, live)
+        return Proof(scan, image, work, progress, keep).run(wanted, live).model_copy(update={"strict": strict})
 
 
 @dataclass(slots=True)
@@ -55,6 +60,8 @@ class Told:
     source_failed: frozenset[str] = frozenset()
     """Units that fail on the source."""
     transcript: list[str] = field(default_factory=list)
+    image: str = ""
+    """sha256 of the file that was booted, as it was read then."""
 
 
 @dataclass(slots=True)
@@ -80,6 +87,7 @@ class Proof:
     def boot(self, image: Image, source: Report, wanted: Sequence[Probe], live: Site | None) -> tuple[Path, Told]:
         """The copy's disk after a clean shutdown, and what was heard of it before."""
         file, hostname = image.file(), source.head.system.hostname
+        digest = sha256(self.image / file.name)
         with booted(self.image / file.name, driver(file.format), image.memory, self.work, hostname=hostname, forwards=probing.ports(wanted)) as machine:
             with self.clock.stage("boot", 5, "Booting the copy"):
                 seconds = machine.wait_for_agent()
@@ -89,13 +97,13 @@ class Proof:
                 failed = _failed(live, runtime["failed_units"]) if live is not None else frozenset()
             machine.shut_down()
             transcript = self._transcript(machine)
-            return machine.disk, Told({"agent_seconds": round(seconds, 1), **runtime}, heard, rows, failed, transcript)
+            return machine.disk, Told({"agent_seconds": round(seconds, 1), **runtime}, heard, rows, failed, transcript, digest)
 
     def judge(self, image: Image, source: Report, disk: Path, heard: Told) -> Fidelity:
         """Read the disk of the copy, a qcow2, and say what follows from everything."""
         with root_of(disk, "qcow2", self.work) as root:
             with self.clock.stage("read", 70, "Reading the copy's disk"):
-                copy = self._read(root, image)
+                copy = self._read(root)
             with self.clock.stage("compare", 90, "Comparing"):
                 found = compare(source, copy)
                 spoken = [*heard.witnesses, witnesses.of_tree(root), *witnesses.of_image(self.image, image.files, self.work)]
@@ -103,10 +111,10 @@ class Proof:
                     kept.save(self.keep, copy)
         return conclude(image, source, copy.report, found, heard, spoken, self.clock.seconds)
 
-    def _read(self, root: Path, told: Image) -> Copy:
+    def _read(self, root: Path) -> Copy:
         folder = self.work / "copy"
         folder.mkdir()
-        return kept.copy_of(told, read_tree(DirectoryTarget(root), folder, Silent()), Mounted(root))
+        return kept.copy_of(self.image, read_tree(DirectoryTarget(root), folder, Silent()), Mounted(root))
 
     def _probe(self, probe: Probe, live: Site | None, copy: Site) -> dict[str, Any]:
         ours = probe.of(live) if live is not None else Answer(0, error="nobody said where the source is (--source)")
@@ -127,8 +135,9 @@ def conclude(image: Image, source: Report, copy: Report, found: Comparison, hear
     found.include(witnesses.SCOPE, scope, rows)
     if heard.probes:
         found.include("probes", *probing.judge(heard.probes))
+    found.include("image", *_booted(image, heard.image))
     return Fidelity(
-        proven=Proven(source=source.head.target, scan_digest=source.head.digest, copy_digest=copy.head.digest, image=image.file().sha256),
+        proven=Proven(source=source.head.target, scan_digest=source.head.digest, copy_digest=copy.head.digest, image=heard.image),
         scopes=found.scopes,
         differences=found.sorted(),
         excuses=found.excuses(),
@@ -139,6 +148,14 @@ def conclude(image: Image, source: Report, copy: Report, found: Comparison, hear
         transcript=heard.transcript,
         stages=seconds,
     )
+
+
+def _booted(image: Image, digest: str) -> tuple[Scope, list[Difference]]:
+    """Whether the file that was booted is the one that was built."""
+    file = image.file()
+    if digest == file.sha256:
+        return Scope(equal=1), []
+    return Scope(unexplained=1), [Difference(scope="image", item=file.name, what="another file than was built: build it again, or put it back", source=file.sha256, copy=digest)]
 
 
 def _failed(live: Site, units: Sequence[str]) -> frozenset[str]:

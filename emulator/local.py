@@ -215,14 +215,14 @@ def validate_bundle(text: str, name: str) -> list[str]:
     return [f"bundle '{bundle.name}' {bundle.version}: {len(bundle.files)} files named"]
 
 
-def recheck(bundle: Path, sha256: str = "") -> dict[str, Any]:
-    """Check a bundle of evidence; what it proves (`faithful`, `scopes` …). Raises `Refuted`, `HostileInput`, FileNotFoundError."""
+def recheck(bundle: Path, sha256: str = "", *, strict: bool = False) -> dict[str, Any]:
+    """Check a bundle of evidence; what it proves (`faithful`, `scopes` …), by what a rule explains as well where it is to be `strict`. Raises `Refuted`, `HostileInput`, FileNotFoundError."""
     import tempfile
 
     from builders.proof.recheck import recheck
 
     with tempfile.TemporaryDirectory(prefix="forgelet-") as work:
-        return recheck(bundle, Path(work), sha256).told()
+        return recheck(bundle, Path(work), sha256, strict=strict).told()
 
 
 def _has_builders(text: str) -> bool:

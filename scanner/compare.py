@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -134,16 +135,23 @@ Row = TypeVar("Row", bound=BaseModel)
 
 
 def compare_rows(left: Iterable[Row], right: Iterable[Row], key: Callable[[Row], str], fields: Collection[str]) -> Iterator[RowDifference]:
-    """Rows by key, sorted; lists are compared as sets."""
-    ones, others = {key(row): row for row in left}, {key(row): row for row in right}
+    """Rows by key, sorted; those of one key in their order, since of accounts the first one counts. Lists are compared as sets."""
+    ones, others = _by_key(left, key), _by_key(right, key)
     for name in sorted(ones.keys() | others.keys()):
-        one, other = ones.get(name), others.get(name)
-        if one is None or other is None:
-            yield RowDifference(name, one, other, (PRESENCE,))
-        else:
-            differing = tuple(field for field in fields if _plain(getattr(one, field)) != _plain(getattr(other, field)))
-            if differing:
-                yield RowDifference(name, one, other, differing)
+        for one, other in zip_longest(ones.get(name, ()), others.get(name, ())):
+            if one is None or other is None:
+                yield RowDifference(name, one, other, (PRESENCE,))
+            else:
+                differing = tuple(field for field in fields if _plain(getattr(one, field)) != _plain(getattr(other, field)))
+                if differing:
+                    yield RowDifference(name, one, other, differing)
+
+
+def _by_key(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
 
 
 def _plain(value: Any) -> Any:

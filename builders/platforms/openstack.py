@@ -15,7 +15,7 @@ from builders.base import Base, base_for
 from builders.bootable import written
 from builders.epoch import source_date
 from builders.errors import BuildFailed
-from builders.formats import check_file_system, check_image, convert
+from builders.formats import check_file_system, check_image, convert, sha256
 from builders.image import Addition, Image
 from builders.lastpass import Job
 from builders.plan import BuildPlan
@@ -100,7 +100,7 @@ def _made(making: Making, into: Path, work: Path, cache: Path, progress: Progres
         nearest={one.name: one.nearest for one in plan.packages if one.nearest},
         base_from_cache=base.cached,
         stages=clock.seconds,
-        provenance={**_provenance(making.scan, plan, base, outcome), **making.provenance},
+        provenance={**_provenance(making.scan, plan, base, outcome), **_recorded(into), **making.provenance},
     )
     image.save(into)
     return image
@@ -149,6 +149,12 @@ def _additions(plan: BuildPlan, base: Base) -> list[Addition]:
     asked = {addition.item for addition in plan.additions}
     pulled = [Addition(item=name, reason="needed by an added package") for name in added_packages(plan, base) if name not in asked]
     return [*plan.additions, *plan.substitutes, *pulled, *written(plan)]
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    """The sha256 of the record of what is the build's own, where the build wrote one."""
+    file = folder / origins.FILE
+    return {"origins": sha256(file)} if file.exists() else {}
 
 
 def _provenance(scan: Path | None, plan: BuildPlan, base: Base, outcome: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     manifest.json                     what each other member is (size, sha256), and what was left out, by its sha256
     source/                           the source's report: head.json, files.ndjson.zst
     spec.json  plan.json  image.json  what was asked for, planned and built
+    origins.ndjson.zst                what is the build's own, and how it was left (`origins.py`)
     build.log  verify.log             the jobs' logs
     proof/                            fidelity.json, fidelity.html, and what is needed to compare again (`kept.py`)
 
@@ -20,11 +21,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from builders import origins
 from builders.archived import add_file, add_text, packing
 from builders.formats import sha256
 from builders.proof import kept
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST, SPEC = "manifest.json", "spec.json"
 ARCHIVES = ("overlay.tar.zst", "foreign.tar.zst")
 """What a scan has besides its report, and evidence has not."""
@@ -65,7 +67,8 @@ class Case:
 
 
 def pack(case: Case, archive: Path) -> str:
-    """Write the archive in one move; answers its sha256. Equal cases give equal archives. Raises FileNotFoundError."""
+    """Write the archive in one move; answers its sha256. Equal cases give equal archives. Raises FileNotFoundError, `OlderImage`."""
+    origins.record(case.image)
     files = members(case)
     spec = json.dumps(dict(case.spec), indent=1, sort_keys=True).encode()
     told = {SPEC: Member(size=len(spec), sha256=hashlib.sha256(spec).hexdigest()), **{name: _member(path) for name, path in files.items()}}
@@ -82,7 +85,7 @@ def members(case: Case) -> dict[str, Path]:
     """Name in the archive -> file."""
     found = {
         **{f"source/{name}": case.scan / name for name in kept.TABLE},
-        **{name: case.image / name for name in ("image.json", "plan.json")},
+        **{name: case.image / name for name in ("image.json", "plan.json", origins.FILE)},
         **{name: path for name, path in case.logs.items() if path.is_file()},
         **{f"proof/{path.relative_to(case.proof)}": path for path in sorted(case.proof.rglob("*")) if path.is_file()},
     }

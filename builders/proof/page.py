@@ -18,6 +18,7 @@ def page(fidelity: Fidelity) -> str:
     templates.filters["plain"] = plain
     text = templates.get_template("fidelity.html").render(
         found=fidelity,
+        strictly=fidelity.strict and not fidelity.unexplained,
         left=[one for one in fidelity.differences if one.rule is None],
         explained=by_rule(fidelity.differences),
         reasons={name: rule.reason for name, rule in rules().items()},

@@ -34,13 +34,14 @@ def evidence(
 def verify(
     bundle: Annotated[Path, typer.Option(help="The archive of `image evidence`.")],
     sha256: Annotated[str, typer.Option(help="The sha256 that it must have, as its maker told it.")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="What a rule explains counts as a difference as well.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Check a bundle of evidence, without any service: is it whole, and does its verdict follow from what is in it?"""
     from emulator import local
 
     try:
-        found = local.recheck(bundle, sha256)
+        found = local.recheck(bundle, sha256, strict=strict)
     except FileNotFoundError as error:
         raise CommandError(f"there is no file {error.filename}", hint="forgelet image evidence --id ID makes a bundle") from error
     if output is Format.JSON:
@@ -61,5 +62,10 @@ def _lines(found: dict[str, Any], *, known: bool) -> list[str]:
         render.table(("Scope", "Equal", "Explained", "Unexplained"), rows),
         "Compared anew from both file tables, by the rules of this Forgelet. Taken on the proof's word:",
         *(f"  - {word}" for word in found["attested"]),
-        "OK: the evidence holds, and the copy is the source" if found["faithful"] else "DIFFERENT: the evidence holds, and the copy is not the source",
+        "OK: the evidence holds, and the copy is the source" if found["faithful"] else f"DIFFERENT: the evidence holds, and the copy is not {_what(found)}",
     ]
+
+
+def _what(found: dict[str, Any]) -> str:
+    strictly = found["strict"] and not any(sums["unexplained"] for sums in found["scopes"].values())
+    return "strictly the source: what rules explain counts" if strictly else "the source"

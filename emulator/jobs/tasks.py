@@ -177,14 +177,15 @@ def verify(todo: Assignment) -> Outcome:
         source=asked["source"],
         access=Access.parse(todo.secret) if todo.secret else None,
         keep=todo.result,
+        strict=bool(asked.get("strict")),
     )
     (todo.result / "fidelity.json").write_text(fidelity.model_dump_json(by_alias=True), encoding="utf-8")
     (todo.result / "fidelity.html").write_text(page(fidelity), encoding="utf-8")
-    if not fidelity.faithful:
+    if fidelity.faithful:
+        return done("The copy is the source")
+    if fidelity.unexplained or not fidelity.strict:
         return done(f"{fidelity.unexplained} unexplained differences", exit_code=4)
-    if asked.get("strict") and fidelity.explained:
-        return done(f"{fidelity.explained} explained differences, which count here (strict)", exit_code=4)
-    return done("The copy is the source")
+    return done(f"{fidelity.explained} explained differences, which count here (strict)", exit_code=4)
 
 
 TASKS: Mapping[str, Task] = {

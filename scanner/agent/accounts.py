@@ -11,7 +11,10 @@ GROUP = b"/etc/group"
 
 def users(root: Root, blind: Blind) -> Iterator[Dict[str, object]]:
     """One row a line of passwd; lines that cannot be understood are blind spots."""
-    shadow = {row[0]: row[1] for row in _rows(root, b"/etc/shadow", 2, blind)}
+    shadow: Dict[str, str] = {}
+    for row in _rows(root, b"/etc/shadow", 2, blind):
+        # Of several lines of one name the first counts, as for getspnam(3).
+        shadow.setdefault(row[0], row[1])
     for row in _rows(root, PASSWD, 7, blind):
         if _number(row[2], PASSWD, blind) and _number(row[3], PASSWD, blind):
             yield {

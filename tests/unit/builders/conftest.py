@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,11 +10,17 @@ from pathlib import Path
 import pytest
 from unit.scanner.conftest import Machine, machine, make_machine  # noqa: F401
 
+from builders.built import Built, look
+from builders.copydisk import TABLES
+from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by
 from builders.image import Addition
+from builders.lastpass import pairs
+from builders.origins import Own
 from builders.plan import BuildPlan, PlannedPackage, Verdict
 from scanner.report import FileEntry, Report, ScanReport, System, file_table, walk_key, write_head
 
 WriteReport = Callable[..., Report]
+Record = dict[str, Own]
 
 
 def head_of(**fields: object) -> ScanReport:
@@ -53,6 +60,36 @@ def plan_of(*packages: PlannedPackage, additions: Iterable[str] = ("cloud-init",
         disk_id="",
         command_unit=command_unit,
     )
+
+
+def recorded(source: Report, copy: Machine, *added: str) -> Record:
+    """What the last pass would write down of the copy as it is now, were it a build's of that source."""
+
+    def link(path: str) -> str | None:
+        return str(copy.at(path).readlink()) if copy.at(path).is_symlink() else None
+
+    explainer = Explainer(listed_by(copy.root, added), link, container=source.head.system.container is not None)
+    rules = {path: explainer.explain(path, ONLY_COPY) for path, theirs, _ in pairs(copy.root, source) if theirs is None}
+    kept = {path for path, rule in rules.items() if rule}
+    own = [path for path in rules if any(one == path or one.startswith(f"{path}/") for one in kept)]
+    own += [path for path, theirs, _ in pairs(copy.root, source) if theirs is not None and (base_wins(path) or path in TABLES) and os.path.lexists(copy.at(path))]
+    return {path: Own(path, rules.get(path) or "", "", _look(copy, path)) for path in own}
+
+
+def _look(copy: Machine, path: str) -> Built:
+    folder = os.open(copy.at(path).parent, os.O_RDONLY)
+    try:
+        return look(folder, os.fsencode(path.rpartition("/")[2]))
+    finally:
+        os.close(folder)
+
+
+def built(*entries: FileEntry, rule: str = "") -> Record:
+    """The record of a build that left paths as these lines of a file table tell."""
+    return {
+        one.path: Own(one.path, rule, "", Built(one.type, one.mode, one.uid, one.gid, one.size if one.type == "file" else 0, one.sha256, one.target, one.device, one.xattrs))
+        for one in entries
+    }
 
 
 @pytest.fixture

@@ -8,17 +8,20 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import zstandard
 
+from builders import origins
+from builders.built import Built
 from builders.capture import pick
 from builders.copydisk import Mounted
 from builders.errors import Refuted
 from builders.fidelity import compare
 from builders.formats import sha256
 from builders.image import Addition, Image, ImageFile, Witness
+from builders.origins import Own
 from builders.probes import Answer, Http, row
 from builders.proof import kept
 from builders.proof.evidence import Case, pack
@@ -28,7 +31,7 @@ from builders.verify import Told, conclude
 from scanner.errors import HostileInput
 from scanner.report import Report
 
-from .conftest import Machine, plan_of
+from .conftest import Machine, Record, plan_of, recorded
 
 
 @dataclass
@@ -48,8 +51,15 @@ def machine(made: Machine, *, log: bytes) -> Machine:
     made.file("/etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n")
     made.file("/etc/shadow", b"root:*:19000:0:99999:7:::\n", 0o640)
     made.file("/srv/page", b"hello")
-    made.file("/var/log/app.log", log)
+    made.file("/var/log/syslog", log)
     return made
+
+
+def write_record(folder: Path, record: Record) -> str:
+    """As the last pass does; answers its sha256."""
+    rules, packages = ({path: getattr(one, name) for path, one in record.items()} for name in ("rule", "package"))
+    origins.write(folder / origins.FILE, record, rules, packages, lambda path: cast("Built", record[path].built))
+    return sha256(folder / origins.FILE)
 
 
 @pytest.fixture
@@ -67,14 +77,14 @@ def migration(make_machine: Callable[[str], Machine], tmp_path: Path) -> Migrati
         memory=1,
         packages=1,
         additions=[Addition(item="grub", reason="boots")],
-        provenance={"scan_digest": ours.head.digest},
+        provenance={"scan_digest": ours.head.digest, "origins": write_record(folder, recorded(ours, copy, "grub"))},
     )
     image.save(folder)
     (folder / "plan.json").write_text(plan_of(additions=["grub"]).model_dump_json())
     disk = Mounted(copy.root)
-    theirs = kept.copy_of(image, copy.scan(), disk)
+    theirs = kept.copy_of(folder, copy.scan(), disk)
     found = compare(ours, theirs)
-    heard = Told(runtime={"kernel": "6.1"}, probes=[row(Http(80, "/"), Answer.of(200, b"a"), Answer.of(200, b"a"))], transcript=["Linux"])
+    heard = Told(runtime={"kernel": "6.1"}, probes=[row(Http(80, "/"), Answer.of(200, b"a"), Answer.of(200, b"a"))], transcript=["Linux"], image=image.files[0].sha256)
     fidelity = conclude(image, ours, theirs.report, found, heard, [Witness(name="dpkg --verify", status=0, said="")], {"boot": 1.0})
     proof = tmp_path / "proof"
     kept.save(proof, theirs)
@@ -102,7 +112,16 @@ def test_a_bundle_holds_where_nothing_of_the_migration_is_left(migration: Migrat
         ("files", one.item, "mtime") for one in found.fidelity.differences if one.rule is None and one.what == "mtime"
     }
     assert found.fidelity.scopes["packages"].explained == 1
-    assert any("/var/log/app.log" in word for word in found.attested)
+    assert any("/var/log/syslog" in word for word in found.attested)
+
+
+def test_a_bundle_is_checked_strictly_where_that_is_asked_for(migration: Migration, tmp_path: Path) -> None:
+    edited(lambda told: told.update(strict=True), "proof/fidelity.json")(migration)
+    assert checked(migration.bundle(), tmp_path).fidelity.strict
+    edited(lambda told: told.update(strict=False), "proof/fidelity.json")(migration)
+    shutil.rmtree(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    assert recheck(migration.bundle(), tmp_path / "elsewhere", strict=True).told()["strict"]
 
 
 def test_it_has_everything_but_disks_and_contents(migration: Migration) -> None:
@@ -111,8 +130,8 @@ def test_it_has_everything_but_disks_and_contents(migration: Migration) -> None:
         manifest = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
         held = b"".join(tar.extractfile(one).read() for one in tar)  # type: ignore[union-attr]
     assert names == {
-        "manifest.json", "spec.json", "plan.json", "image.json", "build.log", "source/head.json", "source/files.ndjson.zst",
-        "proof/fidelity.json", "proof/fidelity.html", "proof/attested.json", "proof/copy/head.json", "proof/copy/files.ndjson.zst", "proof/lists/grub.list",
+        "manifest.json", "spec.json", "plan.json", "image.json", "origins.ndjson.zst", "build.log", "source/head.json", "source/files.ndjson.zst",
+        "proof/fidelity.json", "proof/fidelity.html", "proof/attested.json", "proof/copy/head.json", "proof/copy/files.ndjson.zst",
     }  # fmt: skip
     assert set(manifest["left_out"]) == {"image.qcow2", "overlay.tar.zst", "foreign.tar.zst"}
     assert b"root:*" not in held
@@ -162,6 +181,12 @@ def table(migration: Migration) -> None:
     place.write_bytes(zstandard.ZstdCompressor().compress(b"".join(lines)))
 
 
+def another_record(migration: Migration) -> None:
+    """A file of nobody's, made one of the build's."""
+    folder = migration.case.image
+    write_record(folder, origins.record(folder) | {"/srv/page": Own("/srv/page", "added-package", "grub", Built("file", "0644"))})
+
+
 FORGED: dict[str, tuple[Callable[[Migration], None], str]] = {
     "sums": (edited(lambda told: told["scopes"]["files"].update(unexplained=0), "proof/fidelity.json"), "scopes: "),
     "a difference less": (edited(no_difference, "proof/fidelity.json"), "leaves out a difference: files /srv/page"),
@@ -173,11 +198,13 @@ FORGED: dict[str, tuple[Callable[[Migration], None], str]] = {
     "a probe": (edited(lambda told: told["probes"][0].update(sha256="0" * 64), "proof/fidelity.json"), "probes: "),
     "a witness": (edited(lambda told: told["witnesses"][0].update(said="??5??????   /usr/sbin/nginx"), "proof/fidelity.json"), "witnesses: "),
     "a verdict": (edited(lambda told: told["witnesses"][0].update(verdict="explained"), "proof/fidelity.json"), "witnesses: "),
-    "the list of an added package": (lambda migration: (migration.case.proof / "lists/grub.list").write_text("/srv/page\n") and None, "the list grub.list is not the one"),
+    "the record of the build": (another_record, "the record of what is the build's own is not the one"),
+    "what the build added": (edited(lambda told: told["provenance"].update(origins="0" * 64), "image/image.json"), "the record of what is the build's own is not the one"),
     "the image's scan": (edited(lambda told: told["provenance"].update(scan_digest="0" * 64), "image/image.json"), "not built from the source's report"),
-    "the image's disk": (edited(lambda told: told["files"][0].update(sha256="0" * 64), "image/image.json"), "proven: "),
+    "the image's disk": (edited(lambda told: told["files"][0].update(sha256="0" * 64), "image/image.json"), "leaves out a difference: image image.qcow2"),
+    "the file that was booted": (edited(lambda told: told["proven"].update(image="0" * 64), "proof/fidelity.json"), "leaves out a difference: image image.qcow2"),
     "what was added": (edited(lambda told: told["additions"].clear(), "image/image.json"), "lacks what its plan adds"),
-    "what the disk attested": (edited(lambda told: told["prefixes"].clear(), "proof/attested.json"), "leaves out a difference: files /var/log/app.log"),
+    "what the disk attested": (edited(lambda told: told["prefixes"].clear(), "proof/attested.json"), "leaves out a difference: files /var/log/syslog"),
 }
 
 

@@ -98,11 +98,14 @@ CLOSED = Explainer(set(), nobody)
 @pytest.mark.parametrize("rule", WRITTEN, ids=[rule["name"] for rule in WRITTEN])
 def test_every_rule_is_loaded_and_says_something_sensible(rule: dict[str, object]) -> None:
     loaded = rules()[str(rule["name"])]
-    assert set(rule) <= {"name", "reason", "paths", "kinds", "fields", "base_wins", "computed", "source"}
+    assert set(rule) <= {"name", "reason", "paths", "kinds", "fields", "running", "makes", "links", "base_wins", "computed", "source"}
     assert rule.get("source", "container") == "container"
     assert len(loaded.reason) > 20
     assert loaded.kinds <= set(KINDS)
     assert loaded.fields <= set(FIELDS)
+    assert loaded.running <= set(FIELDS) - {"uid", "gid", "xattrs"}, "whom a path belongs to, nobody changes in passing"
+    assert loaded.makes in ("", "plain", "empty")
+    assert not loaded.links or "target" in loaded.running
     assert bool(rule.get("computed")) == (loaded.pattern is None) == (not loaded.kinds)
     assert all(str(pattern).startswith("/") for pattern in rule.get("paths", ()))  # type: ignore[attr-defined]
 
@@ -195,6 +198,13 @@ def test_nothing_below_or_beside_what_a_machine_is_about_is_covered() -> None:
         ("/var/backups/dpkg.status.0", ONLY_COPY, (), "maintenance"),
         ("/var/backups/mine.sql", ONLY_SOURCE, (), None),
         ("/etc/ld.so.cache", ONLY_SOURCE, (), None),
+        ("/var/lib/dpkg/arch", ONLY_SOURCE, (), None),
+        ("/usr/share/mime/packages/own.xml", ONLY_SOURCE, (), None),
+        ("/usr/share/mime/packages/own.xml", CHANGED, ("sha256",), None),
+        ("/var/cache/fontconfig/x.cache-7", CHANGED, ("sha256",), None),
+        ("/var/backups/db/dump.sql", CHANGED, ("sha256",), None),
+        ("/var/lib/cloud/scripts/per-boot/x.sh", ONLY_COPY, (), None),
+        ("/var/lib/systemd/linger/anna", ONLY_COPY, (), None),
     ],
 )
 def test_a_rule_explains_its_own_kinds_and_fields_alone(path: str, kind: str, fields: tuple[str, ...], rule: str | None) -> None:
@@ -255,6 +265,8 @@ def test_the_image_keeps_its_own_kernel_and_identity_and_nothing_of_the_sources(
     assert not base_wins("/etc/passwd")
     assert not base_wins("/etc/fstab")
     assert not base_wins("/etc/hosts")
+    own = ["/usr/share/mime/packages/own.xml", "/var/cache/fontconfig/x.cache-7", "/var/cache/man/index.db", "/var/lib/dpkg/arch", "/etc/udev/hwdb.bin"]
+    assert [path for path in own if base_wins(path)] == [], "the source's own are brought"
 
 
 def test_paths_of_packages_are_read_from_dpkgs_lists_with_the_merged_usr(tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ import pytest
 
 from builders.bootable import CLOUD_FILE
 from builders.capture import pick
-from builders.copydisk import Mounted
+from builders.copydisk import Accounts, Copy, Mounted
 from builders.explain import rules
-from builders.fidelity import LOST, Comparison, Copy, compare
+from builders.fidelity import LOST, Comparison, compare
 from scanner.progress import Silent
 from scanner.report import FileEntry, Package, Report, Service, State
 from scanner.scan import scan
 
-from .conftest import Machine, WriteReport, entry, head_of
+from .conftest import Machine, Record, WriteReport, built, entry, head_of, recorded
 
 MIB = 2**20
 Damage = Callable[[Machine], object]
@@ -34,6 +34,7 @@ def lived_in(machine: Machine) -> Machine:
         "nginx",
         {"/usr/sbin/nginx": b"binary", "/usr/share/doc/nginx/a": b"a", "/usr/lib/systemd/system/nginx.service": unit},
         conffiles={"/etc/nginx/nginx.conf": b"shipped\n"},
+        listed=["/var/log/nginx"],
     )
     machine.package("held", {"/usr/bin/held": b"held"}, status="hold ok installed")
     wants = machine.at("/etc/systemd/system/multi-user.target.wants")
@@ -49,7 +50,8 @@ def lived_in(machine: Machine) -> Machine:
     machine.at("/srv/link").symlink_to("page")
     with machine.at("/srv/sparse").open("wb") as out:
         out.truncate(MIB)
-    machine.file("/var/log/app/app.log", b"one\ntwo\n")
+    for path in ("/var/log/app/app.log", "/var/log/nginx/access.log", "/var/log/syslog", "/var/log/ledger"):
+        machine.file(path, b"one\ntwo\n")
     os.mkfifo(machine.at("/var/log/app/pipe"))
     machine.file("/opt/app/data", b"data")
     settle(machine)
@@ -74,11 +76,13 @@ def copy(make_machine: Callable[[str], Machine]) -> Machine:
     return lived_in(make_machine("copy"))
 
 
-def proof(source: Machine, copy: Machine, *added: str, overlay: bool = True) -> Comparison:
+def proof(source: Machine, copy: Machine, *added: str, overlay: bool = True, record: Record | None = None, accounts: Accounts | None = None) -> Comparison:
+    """`record`: what the build wrote down; unless given, it left the copy as it is now."""
     choose = (lambda report: lambda one: pick(one, set())) if overlay else None
     ours = source.scan(choose=choose)
     theirs = scan(copy.target(), copy.folder / f"read{len(list(copy.folder.iterdir()))}", Silent())
-    return judged(ours, Copy(theirs, Mounted(copy.root), set(added)))
+    record = recorded(ours, copy, *added) if record is None else record
+    return judged(ours, Copy(theirs, Mounted(copy.root), set(added), record, accounts or {}))
 
 
 def judged(ours: Report, copy: Copy) -> Comparison:
@@ -168,7 +172,7 @@ def test_a_copy_that_is_the_source_differs_in_nothing(source: Machine, copy: Mac
     assert found.differences == []
     assert found.excuses() == []
     assert {name: (scope.explained, scope.unexplained) for name, scope in found.scopes.items()} == dict.fromkeys(
-        ("system", "packages", "files", "users", "services"), (0, 0)
+        ("system", "packages", "files", "users", "services", "blind spots"), (0, 0)
     )
     assert (found.scopes["packages"].equal, found.scopes["users"].equal, found.scopes["services"].equal) == (2, 5, 1)
     assert found.scopes["files"].equal == sum(1 for _ in copy.root.rglob("*")) + 1
@@ -332,7 +336,7 @@ def test_an_account_of_an_added_package_is_explained_and_a_persons_is_not(source
     edit("/etc/passwd", b"anna:x", b"cloudd:x:106:106::/:/bin/false\nnew:x:1001:1001::/:/bin/sh\nanna:x")(copy)
     edit("/etc/group", b"staff:x", b"cloudd:x:106:\nnew:x:1001:\nstaff:x")(copy)
     settle(copy)
-    found = proof(source, copy)
+    found = proof(source, copy, accounts={"passwd": ["cloudd:x:106:106::/:/bin/false"], "group": ["cloudd:x:106:"]})
     assert unexplained(found) == {("users", "new", "only in copy"), ("users", "group new", "only in copy")}
     assert explained(found) == {"cloudd": "added-account", "group cloudd": "added-account", "/etc/passwd": "merged-accounts", "/etc/group": "merged-accounts"}
 
@@ -356,13 +360,20 @@ def test_a_host_key_more_than_the_source_had_is_unexplained(source: Machine, cop
     assert ("files", KEY, "only in copy") in unexplained(proof(source, copy))
 
 
-LOG = "/var/log/app/app.log"
+LOG = "/var/log/nginx/access.log"
 
 
-def test_a_log_that_grew_is_explained(source: Machine, copy: Machine) -> None:
-    copy.file(LOG, b"one\ntwo\nthree\n")
-    assert explained(proof(source, copy)) == {LOG: "log-appended"}
+def test_a_log_of_a_packages_folder_or_of_the_systems_that_grew_is_explained(source: Machine, copy: Machine) -> None:
+    for path in (LOG, "/var/log/syslog"):
+        copy.file(path, b"one\ntwo\nthree\n")
+    assert explained(proof(source, copy)) == {LOG: "log-appended", "/var/log/syslog": "log-appended"}
     assert unexplained(proof(source, copy)) == set()
+
+
+@pytest.mark.parametrize("path", ["/var/log/app/app.log", "/var/log/ledger"])
+def test_a_line_more_in_a_log_that_is_nobody_elses_is_a_difference(source: Machine, copy: Machine, path: str) -> None:
+    copy.file(path, copy.at(path).read_bytes() + b"9999 paid to mallory\n")
+    assert unexplained(proof(source, copy)) == {("files", path, "size, mtime, sha256")}
 
 
 @pytest.mark.parametrize(
@@ -401,8 +412,10 @@ def test_of_a_simple_scan_what_was_not_captured_is_explained_as_that(source: Mac
     edit("/etc/shadow", b"$y$hash", b"!")(copy)
     settle(source)
     settle(copy)
-    found = proof(source, copy, overlay=False)
+    record = recorded(source.scan(), copy) | built(*(one for one in copy.scan().files() if one.path == "/etc/nginx/nginx.conf"))
+    found = proof(source, copy, overlay=False, record=record)
     assert unexplained(found) == set()
+    assert unexplained(proof(source, copy, overlay=False)) == {("files", "/etc/nginx/nginx.conf", "sha256")}
     rule = explained(found)
     assert {rule[path] for path in ("/opt/app/data", "/srv/page", "/srv/twin", "/etc/nginx/nginx.conf", "anna")} == {"no-overlay"}
 
@@ -441,15 +454,28 @@ def test_translated_configuration_is_explained_only_as_the_build_wrote_it(
     write_report: WriteReport, tmp_path: Path, written: dict[str, str], changes: dict[str, Any], rule: str | None
 ) -> None:
     ours = entry("/etc/fstab", state="unmanaged", sha256="0" * 64)
-    found = judged(write_report([ours]), Copy(write_report([replace(ours, **changes)]), Mounted(tmp_path), set(), translated=written))
+    theirs = replace(ours, **changes)
+    found = judged(write_report([ours]), Copy(write_report([theirs]), Mounted(tmp_path), set(), built(theirs), translated=written))
     assert [one.rule for one in found.differences] == [rule]
+    if rule:
+        since = built(replace(theirs, mode="0600"))
+        assert [one.rule for one in judged(write_report([ours]), Copy(write_report([theirs]), Mounted(tmp_path), set(), since, translated=written)).differences] == [None]
 
 
-@pytest.mark.parametrize(("sha256", "rule"), [(TABLE, "first-boot"), ("b" * 64, None), (None, None)], ids=["as-written", "other-contents", "a-link"])
-def test_what_the_build_wrote_is_excused_only_as_it_wrote_it(write_report: WriteReport, tmp_path: Path, sha256: str | None, rule: str | None) -> None:
-    there = entry(CLOUD_FILE, state="unmanaged", sha256=sha256, type="file" if sha256 else "symlink", target=None if sha256 else "x")
-    found = judged(write_report([]), Copy(write_report([there]), Mounted(tmp_path), set(), written={CLOUD_FILE: TABLE}))
-    assert [one.rule for one in found.differences if one.item == CLOUD_FILE] == [rule]
+FROM_THE_BUILD = ["/etc/cloud/cloud.cfg.d/90_forgelet.cfg", "/etc/systemd/network/90-forgelet-dhcp.network", "/etc/systemd/system/forgelet-container.service", "/etc/fstab", "/etc/hosts"]
+
+
+@pytest.mark.parametrize("path", FROM_THE_BUILD)
+@pytest.mark.parametrize(
+    "since", [{}, {"sha256": "b" * 64}, {"type": "symlink", "target": "x", "sha256": None}, {"mode": "4755"}, {"uid": 33}, {"xattrs": {"security.capability": "AQAA"}}, None], ids=str
+)
+def test_what_the_build_wrote_is_excused_only_where_it_wrote_it_and_as_it_wrote_it(
+    write_report: WriteReport, tmp_path: Path, path: str, since: dict[str, Any] | None
+) -> None:
+    there = entry(path, state="unmanaged", sha256=TABLE)
+    record = built(there) if since is not None else {}
+    found = judged(write_report([]), Copy(write_report([replace(there, **(since or {}))]), Mounted(tmp_path), set(), record))
+    assert [bool(one.rule) for one in found.differences if one.item == path] == [since == {}]
 
 
 @pytest.mark.parametrize(
@@ -473,7 +499,7 @@ def test_the_time_of_the_root_is_explained_where_cloud_init_grew_it(
 
 def test_what_the_build_wrote_and_is_gone_is_a_difference_though_the_source_never_had_it(write_report: WriteReport, tmp_path: Path) -> None:
     ours = entry("/srv/kept", state="unmanaged", sha256="0" * 64)
-    copy = Copy(write_report([ours]), Mounted(tmp_path), set(), written={CLOUD_FILE: TABLE, "/srv/kept": "0" * 64})
+    copy = Copy(write_report([ours]), Mounted(tmp_path), set(), built(entry(CLOUD_FILE, sha256=TABLE), ours))
     found = judged(write_report([ours]), copy)
     assert [(one.item, one.what, one.rule) for one in found.differences] == [(CLOUD_FILE, LOST, None)]
     assert found.scopes["files"].equal == judged(write_report([ours]), Copy(write_report([ours]), Mounted(tmp_path), set())).scopes["files"].equal
@@ -488,9 +514,10 @@ def test_another_version_is_explained_with_its_files_where_the_build_says_so(
 ) -> None:
     ours = [entry("/usr/bin/old", package="old", sha256="0" * 64), entry("/usr/lib/old.1", package="old"), entry("/usr/bin/mine", state="unmanaged", sha256="0" * 64)]
     theirs = [entry("/usr/bin/old", package="old", sha256="1" * 64), entry("/usr/lib/old.2", package="old"), entry("/usr/bin/mine", state="unmanaged", sha256="1" * 64)]
+    record = built(theirs[0]) | built(theirs[1], rule="nearest-version")
     left = write_report(ours, packages=[Package(name="old", version="2.1", arch="amd64")])
     right = write_report(theirs, packages=[Package(name="old", version=installed, arch="amd64")])
-    found = {one.item: one.rule for one in judged(left, Copy(right, Mounted(tmp_path), set(), nearest={"old": "2.5"})).differences}
+    found = {one.item: one.rule for one in judged(left, Copy(right, Mounted(tmp_path), set(), record, nearest={"old": "2.5"})).differences}
     assert {item: found[item] for item in rules} == rules
     assert found["/usr/bin/mine"] is None
 
@@ -521,11 +548,16 @@ def test_a_unit_of_the_sources_that_the_copy_starts_is_explained_by_the_rule_of_
     write_report: WriteReport, tmp_path: Path, left: tuple[str, list[str]], right: tuple[str, list[str]], rule: str | None
 ) -> None:
     units = [Service(name=NETWORKD, state=state, wanted_by=wanted, path="/usr/lib/systemd/system/x") for state, wanted in (left, right)]
-    found = judged(write_report(services=units[:1]), Copy(write_report(services=units[1:]), Mounted(tmp_path), set()))
-    assert [one.rule for one in found.differences] == [rule]
-    other = [unit.model_copy(update={"name": "ssh.service"}) for unit in units]
-    found = judged(write_report(services=other[:1]), Copy(write_report(services=other[1:]), Mounted(tmp_path), set()))
-    assert [one.rule for one in found.differences] == [None]
+    links = [entry(f"/etc/systemd/system/{target}.wants/{NETWORKD}", "symlink", "unmanaged", target="x") for target in right[1] if target not in left[1]]
+
+    def found(name: str, record: Record) -> list[str | None]:
+        ours, theirs = (write_report(rows, services=[unit.model_copy(update={"name": name})]) for rows, unit in zip(([], links), units, strict=True))
+        differences = judged(ours, Copy(theirs, Mounted(tmp_path), set(), record)).differences
+        return [one.rule for one in differences if one.scope == "services"]
+
+    assert found(NETWORKD, built(*links)) == [rule]
+    assert found(NETWORKD, {}) == [None]
+    assert found("ssh.service", built(*links)) == [None]
 
 
 @pytest.mark.parametrize(("type", "state", "rule"), [("file", "excluded", "left-out"), ("directory", "excluded", None), ("file", "unmanaged", None)])

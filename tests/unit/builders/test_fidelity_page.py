@@ -66,3 +66,11 @@ def test_explained_differences_come_by_rule_in_the_order_of_the_closed_list() ->
 def test_nothing_compared_is_nothing_proven() -> None:
     assert not Fidelity().faithful
     assert "The copy is not the source" in page(Fidelity())
+
+
+def test_a_strict_proof_with_explained_differences_does_not_say_that_the_copy_is_the_source() -> None:
+    found = Fidelity(scopes={"files": Scope(equal=7, explained=1)}, differences=[FOUND.differences[1]])
+    assert found.faithful and "The copy is the source" in page(found)
+    strict = found.model_copy(update={"strict": True})
+    assert not strict.faithful and "The copy is the source" not in page(strict) and "the proof is strict" in page(strict)
+    assert Fidelity(scopes={"files": Scope(equal=7)}, strict=True).faithful

@@ -516,7 +516,7 @@ def made(source: Machine, base: Machine, tmp_path: Path) -> tuple[Report, Path]:
         ("/etc/machine-id", "last pass", "what a machine needs to start", "identity"),
         ("/var/log/dpkg.log", "last pass", "what a machine needs to start", "build-log"),
         ("/var/lib/dpkg/status", "last pass", "what a machine needs to start", "package-database"),
-        ("/etc/ld.so.cache", "last pass", "the loader's cache", "cache"),
+        ("/etc/ld.so.cache", "last pass", "the loader's cache", "linker-cache"),
         ("/tmp/of-the-base", "base", "diskimage-builder, with Forgelet's elements", None),
     ],
 )

@@ -8,9 +8,8 @@ import pytest
 
 from builders import lastpass, plan
 from builders.capture import pick
-from builders.copydisk import Mounted
-from builders.explain import Explainer
-from builders.fidelity import Copy, compare
+from builders.copydisk import Copy, Mounted
+from builders.fidelity import compare
 from scanner.redact import redacting
 from scanner.report import Redacted
 
@@ -54,7 +53,7 @@ def test_a_missing_secret_is_explained_and_other_damage_is_not(source: Machine, 
     copy.file("/etc/shadow", b"root:!:1::::::\nanna:!:1::::::\n", 0o640)
     copy.file("/srv/page", b"damaged")
     ours = source.scan(choose=redacting(lambda report: lambda one: pick(one, set())))
-    found = compare(ours, Copy(copy.scan(), Mounted(copy.root), set()), Explainer(set(), lambda path: None))
+    found = compare(ours, Copy(copy.scan(), Mounted(copy.root), set()))
     rule = {(one.scope, one.item): one.rule for one in found.differences}
     assert rule["files", KEY] == "redacted"
     assert rule["users", "anna"] == "redacted"
@@ -66,5 +65,5 @@ def test_a_supplied_secret_with_another_mode_is_damage(source: Machine, make_mac
     copy.file(KEY, b"SUPPLIED", 0o644)
     copy.file("/etc/shadow", b"")
     ours = source.scan(choose=redacting(lambda report: lambda one: pick(one, set())))
-    found = compare(ours, Copy(copy.scan(), Mounted(copy.root), set()), Explainer(set(), lambda path: None))
+    found = compare(ours, Copy(copy.scan(), Mounted(copy.root), set()))
     assert {one.rule for one in found.differences if one.item == KEY} == {None}

@@ -12,6 +12,7 @@ import pytest
 FOUND = {
     "sha256": "ab",
     "faithful": True,
+    "strict": False,
     "proven": {"source": "docker:web", "scan_digest": "s", "copy_digest": "c", "image": "i"},
     "scopes": {"files": {"equal": 9, "explained": 1, "unexplained": 0}},
     "attested": ["/var/log/a: it begins with the source's bytes"],
@@ -30,9 +31,9 @@ def test_the_evidence_is_written_whole_and_the_line_that_checks_it_is_said(fake:
 def test_a_bundle_is_checked_without_any_service(forgelet: Any, monkeypatch: pytest.MonkeyPatch, faithful: bool, code: int, word: str) -> None:
     asked: list[tuple[Path, str]] = []
 
-    def recheck(bundle: Path, sha256: str) -> dict[str, Any]:
+    def recheck(bundle: Path, sha256: str, *, strict: bool) -> dict[str, Any]:
         asked.append((bundle, sha256))
-        return {**FOUND, "faithful": faithful}
+        return {**FOUND, "faithful": faithful, "strict": strict}
 
     monkeypatch.setattr("emulator.local.recheck", recheck)
     result = forgelet("verify", "--bundle", "/x/e.tar.gz", "--sha256", "ab")
@@ -40,6 +41,13 @@ def test_a_bundle_is_checked_without_any_service(forgelet: Any, monkeypatch: pyt
     assert word in result.out and "it begins with the source's bytes" in result.out and "compare it with" not in result.out
     assert json.loads(forgelet("verify", "--bundle", "/x/e.tar.gz", "-o", "json").out) == {**FOUND, "faithful": faithful}
     assert "compare it with what its maker told you" in forgelet("verify", "--bundle", "/x/e.tar.gz").out
+
+
+def test_a_bundle_can_be_checked_strictly(forgelet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.local.recheck", lambda bundle, sha256, *, strict: {**FOUND, "faithful": not strict, "strict": strict})
+    result = forgelet("verify", "--bundle", "/x/e.tar.gz", "--strict")
+    assert result.code == 4 and "the copy is not strictly the source: what rules explain counts" in result.out
+    assert forgelet("verify", "--bundle", "/x/e.tar.gz").code == 0
 
 
 def test_what_is_no_bundle_is_the_users_mistake_or_a_damaged_one(forgelet: Any, tmp_path: Path) -> None:

@@ -161,6 +161,8 @@ def test_the_evidence_of_the_last_proof_is_one_archive_and_a_file_of_the_image(d
     drive.service.folders.log(image["jobId"]).write_text("built\n")
     job = drive.http.post(f"/api/{image['uri']}/verifications", json={}).json()
     assert drive.service.queue.wait(job["dbId"], 10)
+    assert "older Forgelet" in str(drive.error(drive.http.get(f"/api/{image['uri']}/evidence"), 400))
+    origins.write(folder / origins.FILE, ["/usr/bin/cloud"], {}, {}, lambda path: Built("file", "0755"))
     answer = drive.http.get(f"/api/{image['uri']}/evidence")
     assert answer.headers["content-type"] == "application/gzip"
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as tar:

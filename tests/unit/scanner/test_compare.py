@@ -126,6 +126,15 @@ def test_packages_users_groups_and_services(pair):
     assert [(row.name, row.fields) for row in compare_services(one, other)] == [("u.service", ("state",))]
 
 
+def test_of_two_rows_of_one_name_none_hides_the_other(pair):
+    left, right = pair
+    left.file("/etc/passwd", b"anna:x:1000:1000::/:/bin/sh\n")
+    right.file("/etc/passwd", b"anna:x:0:0::/:/bin/sh\nanna:x:1000:1000::/:/bin/sh\n")
+    one, other = left.scan(), right.scan()
+    assert [(row.name, row.fields) for row in compare_users(one, other)] == [("anna", ("uid", "gid")), ("anna", ("presence",))]
+    assert list(compare_users(other, other)) == []
+
+
 def test_a_cut_table_is_an_error_not_a_difference(pair):
     left, right = (machine.scan() for machine in pair)
     table = right.folder / "files.ndjson.zst"
