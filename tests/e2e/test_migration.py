@@ -239,7 +239,7 @@ def test_what_wrote_a_path_into_the_image_is_told(bench: Bench, image: int, path
 
 
 PROBES = ("http://:80/", "http://:8081/", "tcp://:22", "tcp://:8081", "cmd:id mira; getfacl -cp /srv/ledger/2025; press-ledger total")
-SCOPES = ("system", "packages", "files", "users", "services", "witnesses", "probes")
+SCOPES = ("system", "packages", "files", "users", "services", "blind spots", "witnesses", "probes", "image")
 
 
 def test_what_came_back_from_glance_is_booted_and_is_the_source(bench: Bench, live_system: str, image: int, returned: Any) -> None:
@@ -262,6 +262,7 @@ def test_what_came_back_from_glance_is_booted_and_is_the_source(bench: Bench, li
         "sfdisk": "agrees",
     }
     assert any("Linux version" in line for line in fidelity["transcript"])
+    assert fidelity["proven"]["image"] == returned.sha256
 
 
 def test_the_proof_is_a_page_and_a_bundle_that_holds_without_the_service(bench: Bench, image: int, tmp_path: Path) -> None:
@@ -371,6 +372,10 @@ def unexplained(bench: Bench, image: int, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_copy_that_was_tampered_with_is_found_out(unexplained: list[dict[str, Any]], kind: str) -> None:
     assert found(DAMAGE[kind], unexplained), f"nothing unexplained of {DAMAGE[kind].item} among {unexplained}"
+
+
+def test_another_file_than_was_built_is_found_out(unexplained: list[dict[str, Any]]) -> None:
+    assert [(one["scope"], one["item"]) for one in unexplained if one["scope"] == "image"] == [("image", "image.qcow2")]
 
 
 def test_nothing_is_found_but_what_was_tampered_with(unexplained: list[dict[str, Any]]) -> None:

@@ -69,6 +69,16 @@ def add(path: str, text: bytes) -> Callable[[Path], None]:
     return act
 
 
+def program(path: str, text: bytes = b"#!/bin/sh\n", bits: int = 0o755) -> Callable[[Path], None]:
+    """A file of that mode, with its folder."""
+
+    def act(root: Path) -> None:
+        add(path, text)(root)
+        (root / path).chmod(bits)
+
+    return act
+
+
 def remove(path: str) -> Callable[[Path], None]:
     return lambda root: (root / path).unlink()
 
@@ -199,6 +209,13 @@ def forgotten(package: str) -> Callable[[Path], None]:
     return act
 
 
+def listed(root: Path) -> None:
+    """A package's own list names a file that it never brought."""
+    add("etc/sudoers.d/listed", b"ALL ALL=(ALL) NOPASSWD: ALL\n")(root)
+    edit("var/lib/dpkg/info/cloud-init.list", b"/.\n", b"/.\n/etc/sudoers.d/listed\n")(root)
+
+
+PYCACHE = "usr/lib/python3/dist-packages/__pycache__"
 WANTS = "etc/systemd/system/multi-user.target.wants"
 DAMAGE: dict[str, Damage] = {
     "a word of what Forgelet tells cloud-init": Damage(
@@ -282,7 +299,50 @@ DAMAGE: dict[str, Damage] = {
     "the file system table": Damage(lambda root: (root / "etc/fstab").open("a").write("# x\n"), "files", "/etc/fstab", "sha256"),
     "a source of packages": Damage(edit("etc/apt/sources.list.d/press.sources", b"Enabled: no", b"Enabled: 0n"), "files", "/etc/apt/sources.list.d/press.sources", "sha256"),
     "a key of packages": Damage(flip("etc/apt/keyrings/press.gpg"), "files", "/etc/apt/keyrings/press.gpg", "sha256"),
-    "a diversion": Damage(edit("var/lib/dpkg/statoverride", b"staff", b"users"), "files", "/var/lib/dpkg/statoverride", "sha256"),
+    "an override": Damage(edit("var/lib/dpkg/statoverride", b"staff", b"users"), "files", "/var/lib/dpkg/statoverride", "sha256"),
+    "a diversion": Damage(edit("var/lib/dpkg/diversions", b"bc.real", b"bc.reaL"), "files", "/var/lib/dpkg/diversions", "sha256"),
+    "a pin": Damage(edit("etc/apt/preferences.d/press", b"900", b"901"), "files", "/etc/apt/preferences.d/press", "sha256"),
+    "a kernel parameter": Damage(edit("etc/sysctl.d/60-press.conf", b"10", b"11"), "files", "/etc/sysctl.d/60-press.conf", "sha256"),
+    "an alternative's record": Damage(edit("var/lib/dpkg/alternatives/ledger-page", b"20", b"21"), "files", "/var/lib/dpkg/alternatives/ledger-page", "sha256"),
+    "another architecture": Damage(add("var/lib/dpkg/arch", b"amd64\ni386\n"), "files", "/var/lib/dpkg/arch", "sha256"),
+    "a trigger of dpkg's": Damage(lambda root: (root / "var/lib/dpkg/triggers/File").open("a").write("/etc/x bash\n"), "files", "/var/lib/dpkg/triggers/File", "sha256"),
+    "an unknown record of dpkg's": Damage(program("var/lib/dpkg/info/intruder.postinst"), "files", "/var/lib/dpkg/info/intruder.postinst", "only in copy"),
+    "a name among the hosts": Damage(edit("etc/hosts", b"localhost", b"localhost deb.debian.org"), "files", "/etc/hosts", "since the build"),
+    "setuid on an added program": Damage(mode("usr/bin/cloud-init", 0o4755), "files", "/usr/bin/cloud-init", "only in copy"),
+    "a capability of an added program": Damage(tool("setcap", "cap_setuid+ep", "usr/bin/growpart"), "files", "/usr/bin/growpart", "only in copy"),
+    "an attribute of an added file": Damage(
+        tool("setfattr", "-n", "user.more", "-v", "1", "usr/share/doc/cloud-init/copyright"), "files", "/usr/share/doc/cloud-init/copyright", "only in copy"
+    ),
+    "an added folder's mode": Damage(mode("usr/share/doc/cloud-guest-utils", 0o777), "files", "/usr/share/doc/cloud-guest-utils", "only in copy"),
+    "an added file is gone": Damage(remove("usr/share/doc/dmsetup/copyright"), "files", "/usr/share/doc/dmsetup/copyright", "gone"),
+    "a maintainer script of an added package": Damage(flip("var/lib/dpkg/info/cloud-init.postrm"), "files", "/var/lib/dpkg/info/cloud-init.postrm", "only in copy"),
+    "a file that an added package lists": Damage(listed, "files", "/etc/sudoers.d/listed", "only in copy"),
+    "a link to an added program": Damage(link("etc/profile.d/grow.sh", "/usr/bin/growpart"), "files", "/etc/profile.d/grow.sh", "only in copy"),
+    "a link that starts an added unit": Damage(
+        link("etc/systemd/system/sysinit.target.wants/debug-shell.service", "/lib/systemd/system/debug-shell.service"),
+        "files",
+        "/etc/systemd/system/sysinit.target.wants/debug-shell.service",
+        "only in copy",
+    ),
+    "a unit as if for a container's command": Damage(
+        add("etc/systemd/system/forgelet-container.service", b"[Unit]\n"), "files", "/etc/systemd/system/forgelet-container.service", "only in copy"
+    ),
+    "the bootloader's menu": Damage(edit("boot/grub/grub.cfg", b"### BEGIN", b"### Begin"), "files", "/boot/grub/grub.cfg", "only in copy"),
+    "setuid beside the kernel": Damage(program("boot/sh", bits=0o4755), "files", "/boot/sh", "only in copy"),
+    "a script that cloud-init runs": Damage(program("var/lib/cloud/scripts/per-boot/intruder.sh"), "files", "/var/lib/cloud/scripts/per-boot/intruder.sh", "only in copy"),
+    "what cloud-init's package would tell it": Damage(add("etc/cloud/cloud.cfg.d/90_dpkg.cfg", b"# another story\n"), "files", "/etc/cloud/cloud.cfg.d/90_dpkg.cfg", "only in copy"),
+    "somebody who lingers": Damage(add("var/lib/systemd/linger/ghost", b""), "files", "/var/lib/systemd/linger/ghost", "only in copy"),
+    "setuid among the backups": Damage(program("var/backups/dpkg.status.9", bits=0o4755), "files", "/var/backups/dpkg.status.9", "only in copy"),
+    "a backup of nobody's": Damage(add("var/backups/own.sql", b"x\n"), "files", "/var/backups/own.sql", "only in copy"),
+    "setuid among byte code": Damage(program(f"{PYCACHE}/sh.cpython-311.pyc", bits=0o4755), "files", f"/{PYCACHE}/sh.cpython-311.pyc", "only in copy"),
+    "a kind of file": Damage(add("usr/share/mime/packages/intruder.xml", b"<x/>\n"), "files", "/usr/share/mime/packages/intruder.xml", "only in copy"),
+    "a second root in the shadow": Damage(edit("etc/shadow", b"root:", b"root::1:0:99999:7:::\nroot:"), "users", "root", "password hash"),
+    "a first line of an account that is root": Damage(edit("etc/passwd", b"irc:x:39", b"irc:x:0:0::/:/bin/bash\nirc:x:39"), "users", "irc", "uid"),
+    "a locked account in root's group": Damage(edit("etc/passwd", b"list:x:38", b"svc:*:991:0::/root:/usr/sbin/nologin\nlist:x:38"), "users", "svc", "only in copy"),
+    "a group twice": Damage(edit("etc/group", b"irc:x:39:", b"irc:x:39:mira\nirc:x:39:"), "users", "group irc", "only in copy"),
+    "a group more, with a member": Damage(edit("etc/group", b"games:x:60:", b"docker:x:990:mira\ngames:x:60:"), "users", "group docker", "only in copy"),
+    "who administers a group": Damage(edit("etc/gshadow", b"irc:", b"irc:*:mira:mira\nirc:"), "users", "group irc", "administrators"),
+    "more subordinate ids": Damage(edit("etc/subgid", b"mira:", b"mira:0:65536\nmira:"), "users", "mira", "subordinate group ids"),
     "what sshd is told": Damage(edit("etc/ssh/sshd_config", b"# This is the sshd", b"# this is the sshd"), "files", "/etc/ssh/sshd_config", "sha256"),
 }
 
@@ -321,6 +381,14 @@ ALSO = frozenset(
         "/etc/default/keyboard",
         "/usr/share/doc/grub-common/copyright",
         "group intruder",
+        "debug-shell.service",
+        "forgelet-container.service",
+        "/var/lib/dpkg/info/cloud-init.list",
+        *(f"/etc/{name}" for name in ("passwd", "group", "shadow", "gshadow", "subgid", "hostname")),
+        "/var/lib/dpkg/status",
+        "/var/lib/apt/extended_states",
+        "/usr/bin/bc.reaL",
+        "image.qcow2",
         "timezone",
         "locale",
     }
