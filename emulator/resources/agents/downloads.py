@@ -8,6 +8,7 @@ import secrets
 from datetime import timedelta
 
 from sqlmodel import col, delete, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from emulator.resources.agents.tables import Download
 from emulator.service import Service
@@ -62,6 +63,20 @@ def gone(here: Service, agent: str, reason: str, proven: str) -> None:
 
 def awaited(here: Service, address: str) -> Download | None:
     """The newest copy for a scan that the client at `address` fetched and that was not heard of."""
-    open_ones = (Download.address == address, Download.kind == "scan", col(Download.scan_id).is_(None), col(Download.given_up).is_(False))
     with here.database.read() as session:
-        return session.exec(select(Download).where(*open_ones).order_by(col(Download.id).desc())).first()
+        return session.exec(_unheard(address, "scan").order_by(col(Download.id).desc())).first()
+
+
+def awaited_since(here: Service, address: str, moment: str) -> Download | None:
+    """The first copy for a migration that the client at `address` fetched since then, and that was not heard of."""
+    with here.database.read() as session:
+        return session.exec(_unheard(address, "migrate").where(Download.created >= moment).order_by(col(Download.id))).first()
+
+
+def _unheard(address: str, kind: str) -> SelectOfScalar[Download]:
+    return select(Download).where(Download.address == address, Download.kind == kind, col(Download.scan_id).is_(None), col(Download.given_up).is_(False))
+
+
+def age(download: Download) -> float:
+    """Seconds since it was fetched."""
+    return stamp.seconds(download.created, stamp.now())

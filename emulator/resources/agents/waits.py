@@ -19,7 +19,7 @@ from emulator.resources.scans import service as scans
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.users.tables import User
 from emulator.service import Service
-from emulator.storage import narrow, stamp
+from emulator.storage import narrow
 from emulator.wire.negotiation import wants_xml
 from scanner.host import clock
 from scanner.targets.posted import PREFIX
@@ -33,6 +33,11 @@ UNREACHED = "serve where that machine can reach it (forgelet serve --host), and 
 def address(request: Request) -> str:
     """Of the client."""
     return request.client.host if request.client else ""
+
+
+def base(request: Request) -> str:
+    """The URL of the service, as the client has it."""
+    return f"{request.url.scheme}://{request.url.netloc}/api"
 
 
 def of_hammr(request: Request) -> bool:
@@ -53,7 +58,7 @@ def look(here: Service, user: User, name: str, request: Request) -> list[Group]:
     download = _overdue(here, address(request))
     if download is not None:
         here.polls.forget(key)
-        _fail(here, user, name, download, f"{request.url.scheme}://{request.url.netloc}/api")
+        _fail(here, user, name, download, base(request))
         return _found(here, user, name)
     if any(members for _, members in found):
         _pause(here, user, name)
@@ -84,8 +89,7 @@ def _overdue(here: Service, client: str) -> Download | None:
     found = downloads.awaited(here, client)
     if found is None:
         return None
-    age = stamp.seconds(found.created, stamp.now())
-    return found if found.reason or here.settings.agent_wait <= age < OLDEST else None
+    return found if found.reason or here.settings.agent_wait <= downloads.age(found) < OLDEST else None
 
 
 def _fail(here: Service, user: User, name: str, download: Download, url: str) -> None:

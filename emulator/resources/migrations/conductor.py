@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, select
 
 from emulator.errors import NeverReported
 from emulator.jobs.kinds import ENDED, State
+from emulator.resources.agents.tables import Download
 from emulator.resources.jobs.tables import Job
 from emulator.resources.migrations.tables import Migration
 from emulator.resources.migrations.wanted import AGENT, FILE, Wanted, builder_file
@@ -31,6 +33,16 @@ SPARE = 1.25
 """Of the size that the contents need, when the builder names none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """The client that launched a migration whose scan an agent reports."""
+
+    address: str
+    """From which it fetches the agent."""
+    url: str
+    """Of the service, as it has it: there the agent shall report."""
+
+
 class _Gone(Exception):
     """The migration was deleted, or is another one by now."""
 
@@ -44,6 +56,9 @@ class Conductor:
         self._access: dict[str, Access] = {}
         """By a migration's token, what opens its SSH host: its proof asks there again. In memory only, until it ends."""
 
+        self._launchers: dict[str, Launcher] = {}
+        """By a migration's token. In memory only: after a restart nobody is told where its agent should have reported."""
+
     def begin(self) -> None:
         """Go on with those that a service before this one left running. Their jobs are settled first."""
         with self._here.database.read() as session:
@@ -51,9 +66,11 @@ class Conductor:
         for migration in left:
             self.drive(migration)
 
-    def drive(self, migration: Migration, access: Access | None = None) -> None:
-        """Take it through the rest of its stages, in a thread of its own. `access` opens its SSH host."""
+    def drive(self, migration: Migration, access: Access | None = None, launcher: Launcher | None = None) -> None:
+        """Take it through the rest of its stages, in a thread of its own. `access` opens its SSH host; hammr's `launcher` fetches its agent."""
         self._stopped.discard(migration.token)
+        if launcher is not None:
+            self._launchers[migration.token] = launcher
         if access is not None:
             self._access[migration.token] = access
         threading.Thread(target=self._run, args=(migration.id, migration.token), name=f"migration-{migration.id}", daemon=True).start()
@@ -142,8 +159,13 @@ class Conductor:
         """What opens its SSH host, if that was said to this service."""
         return self._access.get(migration.token)
 
+    def launcher(self, migration: Migration) -> Launcher | None:
+        """Who launched it, if that was this service's to see."""
+        return self._launchers.get(migration.token)
+
     def _end(self, number: int | None, token: str, state: str, error: str = "", hint: str = "", exit_code: int = 0) -> None:
         self._access.pop(token, None)
+        self._launchers.pop(token, None)
         with self._here.database.write() as session:
             row = session.get(Migration, number)
             if row is None or row.token != token or row.state != "running":
@@ -162,18 +184,40 @@ class _StageFailed(ForgeletError):
 
 
 def _scan(here: Service, user: User, migration: Migration) -> tuple[int, int]:
-    """Wait for the scan that hammr's agent begins under the migration's name. Raises `NeverReported`."""
+    """Wait for the scan that hammr's agent begins under the migration's name: so long after its download, or twice so long when there was
+    none. Raises `NeverReported`."""
+    from emulator.resources.agents import downloads
+
     assert Wanted.model_validate(migration.wanted).target == AGENT
+    launcher = here.conductor.launcher(migration)
     deadline = clock.elapsed() + 2 * here.settings.agent_wait
-    while clock.elapsed() < deadline:
+    while True:
         here.conductor._get(migration.id or 0, migration.token)
         with here.database.read() as session:
             found = _reported(session, user, migration)
         if found is not None:
             assert found.id is not None
             return found.id, found.job_id
+        download = downloads.awaited_since(here, launcher.address, migration.created) if launcher else None
+        late = clock.elapsed() >= deadline if download is None else downloads.age(download) >= here.settings.agent_wait
+        if late or (download is not None and download.reason):
+            raise _given_up(here, migration, launcher, download)
         clock.sleep(0.5)
-    raise NeverReported(f"no agent reported for '{migration.name}'", hint="that machine must reach the URL that hammr was given; hammr migration launch, again")
+
+
+def _given_up(here: Service, migration: Migration, launcher: Launcher | None, download: Download | None) -> NeverReported:
+    """Why there is no scan: what the agent itself said, or where it was to report."""
+    if download is not None:
+        with here.database.write() as session:
+            session.get_one(Download, download.id).given_up = True
+        if download.reason:
+            return NeverReported(f"the scan of '{migration.name}' could not begin: {download.reason}", hint="mend that; hammr migration launch, again")
+    after = f"{here.settings.agent_wait:g} seconds" if download is not None else "the time that it had; hammr did not even fetch one"
+    where = launcher.url if launcher else "the URL that hammr was given"
+    return NeverReported(
+        f"no agent reported for '{migration.name}' within {after}: the machine could not reach {where}, or has no Python 3",
+        hint="serve where that machine can reach it (forgelet serve --host); hammr migration launch, again",
+    )
 
 
 def _reported(session: Session, user: User, migration: Migration) -> Scan | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from emulator.resources.agents import waits
 from emulator.resources.migrations import service as migrations
+from emulator.resources.migrations.conductor import Launcher
 from emulator.resources.migrations.tables import Migration
 from emulator.resources.migrations.wanted import Launch, of_hammr
 from emulator.service import TheOwner, TheService
@@ -43,9 +45,9 @@ def index(here: TheService, owner: TheOwner) -> Response:
 
 
 @router.post("")
-def launch(here: TheService, owner: TheOwner, asked: Annotated[dict[str, Any], Depends(body("migration"))]) -> Response:
+def launch(request: Request, here: TheService, owner: TheOwner, asked: Annotated[dict[str, Any], Depends(body("migration"))]) -> Response:
     """As hammr asks for it: its agent scans the machine, and reports under the migration's name."""
-    made = migrations.launch(here, owner, of_hammr(asked))
+    made = migrations.launch(here, owner, of_hammr(asked), launcher=Launcher(waits.address(request), waits.base(request)))
     with here.database.read() as session:
         return answer("migration", migrations.tell(session, owner, made), 201)
 

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from emulator.errors import Conflict
 from emulator.resources.accounts.opening import reachable
 from emulator.resources.jobs.tables import Job
+from emulator.resources.migrations.conductor import Launcher
 from emulator.resources.migrations.tables import Migration
 from emulator.resources.migrations.wanted import AGENT, FILE, Wanted, builder_file
 from emulator.resources.publications import service as publications
@@ -78,7 +79,7 @@ def find(session: Session, user: User, migration_id: int) -> Migration:
     return found
 
 
-def launch(here: Service, user: User, wanted: Wanted, access: Access | None = None) -> Migration:
+def launch(here: Service, user: User, wanted: Wanted, access: Access | None = None, launcher: Launcher | None = None) -> Migration:
     """Check all that can be checked now, begin the scan, and go on from there. Raises as the stages' own beginnings; then nothing was started."""
     _check(here, user, wanted)
     assert user.id is not None
@@ -91,7 +92,7 @@ def launch(here: Service, user: User, wanted: Wanted, access: Access | None = No
     with here.database.write() as session:
         migration = Migration(user_id=user.id, name=wanted.name, wanted=wanted.model_dump(), made=made, job_id=job_id, created=stamp.now())
         session.add(migration)
-    here.conductor.drive(migration, access)
+    here.conductor.drive(migration, access, launcher)
     return migration
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import io
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -147,6 +151,34 @@ def test_an_agent_that_does_not_report_fails_it(drive: Any) -> None:
     failed = ended(drive, {"dbId": number})
     assert (failed["state"], failed["stage"], failed["exitCode"]) == ("failed", "scan", 3)
     assert "no agent reported" in failed["status"]["errorMessage"]
+
+
+def fetched(drive: Any) -> tuple[str, str]:
+    """hammr's copy of the agent: its number and its key."""
+    told: dict[str, str] = {}
+    with zipfile.ZipFile(io.BytesIO(drive.http.get("/resources/uforge-migrate.bin").content)) as packed:
+        exec(packed.read("scanner/agent/stamp.py"), told)
+    return told["AGENT"], told["KEY"]
+
+
+def test_an_agent_that_was_fetched_and_does_not_report_is_told_with_where_it_should_have(drive: Any) -> None:
+    drive.service.settings.agent_wait = 2
+    number = etree.fromstring(drive.http.post(BASE, content=HAMMR, headers=XML).content).findtext("dbId")
+    fetched(drive)
+    failed = ended(drive, {"dbId": number})
+    assert failed["status"]["errorMessage"] == "no agent reported for 'by-hammr' within 2 seconds: the machine could not reach http://testserver/api, or has no Python 3"
+    assert "forgelet serve --host" in failed["hint"]
+
+
+def test_what_the_agent_itself_says_ends_its_migration_at_once(drive: Any) -> None:
+    number = etree.fromstring(drive.http.post(BASE, content=HAMMR, headers=XML).content).findtext("dbId")
+    agent, key = fetched(drive)
+    reason = "the password is wrong"
+    proof = hmac.new(bytes.fromhex(key), f"agent {reason}".encode(), hashlib.sha256).hexdigest()
+    assert drive.http.post("/api/agent/gone", json={"agent": agent, "reason": reason, "proof": proof}).status_code == 200
+    failed = ended(drive, {"dbId": number})
+    assert (failed["state"], failed["exitCode"]) == ("failed", 3)
+    assert failed["status"]["errorMessage"] == f"the scan of 'by-hammr' could not begin: {reason}"
 
 
 def test_one_that_a_dead_service_left_running_goes_on(drive: Any) -> None:
