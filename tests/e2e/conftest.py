@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from support.behind import machine_behind
 from support.bench import EXAMPLE, Bench, standing
 from support.openstack import PASSWORD, Openstack
+
+from builders.machine import Machine
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +86,10 @@ def returned(bench: Bench, image: int, openstack: Openstack, tmp_path_factory: p
     disk.unlink()
     back.rename(disk)
     return Returned(sent, there, built, sha256)
+
+
+@pytest.fixture(scope="session")
+def machine(bench: Bench, image: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine of the image, running behind a gateway; the last who needs it switches it off."""
+    with machine_behind(bench.data / "images" / str(image) / "image.qcow2", tmp_path_factory.mktemp("behind")) as found:
+        yield found

@@ -1,4 +1,4 @@
-"""The same chain by the real hammr: it builds from the scan (the base disk is in the cache by then), downloads and deletes."""
+"""The same chain by the real hammr alone: it scans a machine over SSH, builds, downloads and deletes; and it migrates in one command."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.behind import PASSWORD, told
 from support.bench import Bench
 from support.hammr import Hammr, install
+from support.openstack import PASSWORD as CLOUD_PASSWORD
+from support.openstack import Openstack
+from support.service import SCANS
+
+from builders.machine import Machine
+from scanner.report import Report
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib, pytest.mark.hammr]
 
@@ -20,38 +27,95 @@ builders:
   installation: {diskSize: 2000, swapSize: 0}
   hardwareSettings: {memory: 1024}
 """
+HELD = ("/etc/hostname", "/etc/passwd", "/etc/fstab", "/usr/sbin/nginx")
 
 
-@pytest.fixture
-def hammr(bench: Bench, tmp_path: Path) -> Hammr:
+@pytest.fixture(scope="module")
+def hammr(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Hammr:
     url = f"{bench.service.origin}/api"
-    return Hammr(install(), tmp_path / "home", url, ["-a", url, "-u", "root", "-p", "forgelet"])
+    assert url.startswith("http://127.0.0.1:"), "of no use to the machine, which has a loopback of its own"
+    return Hammr(install(), tmp_path_factory.mktemp("hammr"), url, ["-a", url, "-u", "root", "-p", "forgelet"])
 
 
-@pytest.fixture
-def builders(tmp_path: Path) -> Path:
-    file = tmp_path / "builders.yml"
-    file.write_text(BUILDERS)
-    return file
+@pytest.fixture(scope="module")
+def whole(bench: Bench, machine: Machine, hammr: Hammr) -> int:
+    """The number of hammr's scan of the machine, whole, with overlay."""
+    bench.service.until(lambda: "default via 10.0.2.2" in told(machine, "ip route"), 60)
+    where = ["--ip", "127.0.0.1", "--scan-port", str(machine.ports[22]), "--scan-login", "root", "--scan-password", PASSWORD]
+    said = hammr("scan", "run", *where, "--name", "behind", "--overlay", timeout=600).text
+    assert "SUCCESS!" in said and "Scan successful" in said
+    return _scan(bench, "behind")
+
+
+def _scan(bench: Bench, name: str) -> int:
+    groups = bench.service.http.get(SCANS, params={"includeScans": "true"}).json()["scannedInstances"]["scannedInstance"]
+    [one] = [scan for group in groups if group["name"] == name for scan in group["scans"]["scan"]]
+    assert one["status"]["complete"]
+    return int(one["dbId"])
 
 
 def images(bench: Bench) -> dict[int, dict[str, Any]]:
     return {one["dbId"]: one for one in bench.json("image", "list")["images"]["image"]}
 
 
-def test_hammr_builds_lists_downloads_and_deletes_an_image(bench: Bench, scan: int, image: int, hammr: Hammr, builders: Path, tmp_path: Path) -> None:
-    before = images(bench)
-    hammr("scan", "build", "--id", str(scan), "--file", str(builders), timeout=300)
+def test_hammr_scans_a_machine_behind_a_user_mode_network(bench: Bench, machine: Machine, whole: int) -> None:
+    report = Report(bench.data / "scans" / str(whole))
+    table = {entry.path: entry for entry in report.files()}
+    held = dict(reversed(line.split(maxsplit=1)) for line in told(machine, f"sha256sum {' '.join(HELD)}").splitlines())
+    assert {path: table[path].sha256 for path in HELD} == held
+    assert (report.head.system.hostname, report.head.overlay) == ("behind", True)
+    assert told(machine, "ls -d /tmp/*uforge* 2> /dev/null || echo none") == "none", "the agent stays nowhere"
+
+
+def test_hammr_builds_and_downloads_an_image_that_boots_and_is_the_machine(bench: Bench, machine: Machine, whole: int, hammr: Hammr, tmp_path: Path) -> None:
+    before, file, builders = images(bench), tmp_path / "downloaded.vmdk", tmp_path / "builders.yml"
+    builders.write_text(BUILDERS)
+    hammr("scan", "build", "--id", str(whole), "--file", str(builders), timeout=600)
     ((number, made),) = [(number, one) for number, one in images(bench).items() if number not in before]
-    assert made["status"]["complete"], made["status"]
-    assert (made["targetFormat"]["format"]["name"], made["baseFromCache"]) == ("openstackvmdk", True)
+    assert (made["status"]["complete"], made["targetFormat"]["format"]["name"]) == (True, "openstackvmdk"), made["status"]
     assert str(number) in [row[0] for row in hammr("image", "list").rows()]
     assert "Debian" in hammr("image", "info", "--id", str(number)).text
-    file = tmp_path / "downloaded.vmdk"
     hammr("image", "download", "--id", str(number), "--file", str(file))
     assert hashlib.sha256(file.read_bytes()).hexdigest() == made["files"][0]["sha256"]
-    told = json.loads(subprocess.run(["qemu-img", "info", "--output=json", str(file)], capture_output=True, check=True).stdout)
-    assert (told["format"], told["virtual-size"]) == ("vmdk", 2000 << 20)
+    said = json.loads(subprocess.run(["qemu-img", "info", "--output=json", str(file)], capture_output=True, check=True).stdout)
+    assert (said["format"], said["virtual-size"]) == ("vmdk", 2000 << 20)
+    # What is booted is the very file that was downloaded: the hashes are the same.
+    found = bench.json("image", "verify", "--id", str(number), "--source", f"libvirt:{machine.name}")
+    assert [one for one in found["differences"] if one["rule"] is None] == []
+    assert found["scopes"]["files"]["equal"] > 5000 and found["proven"]["image"] == made["files"][0]["sha256"]
     hammr("image", "delete", "--id", str(number), typed="y\n")
     assert images(bench).keys() == before.keys()
     assert not (bench.data / "images" / str(number)).exists()
+
+
+def test_hammr_migrates_in_one_command_to_a_real_glance(bench: Bench, machine: Machine, whole: int, hammr: Hammr, openstack: Openstack, tmp_path: Path) -> None:
+    """Without the machine's files: what comes is its packages, accounts and services. `whole` left the base disk in the cache."""
+    (tmp_path / "a.yml").write_text(
+        f"accounts: [{{type: OpenStack, name: theirs, glanceUrl: '{openstack.glance}', keystoneUrl: '{openstack.keystone}', keystoneVersion: v3, login: demo, password: {CLOUD_PASSWORD}}}]\n"
+    )
+    hammr("account", "create", "--file", str(tmp_path / "a.yml"))
+    (tmp_path / "m.yml").write_text(
+        f"""---
+migration:
+  name: by-hammr
+  os: linux
+  source: {{host: 127.0.0.1, ssh-port: {machine.ports[22]}, user: root, password: {PASSWORD}, overlay: false, exclude: [/usr, /boot, /var/lib]}}
+  target:
+    builder: {{type: OpenStack QCOW2, account: {{name: theirs}}, displayName: moved-by-hammr, tenantName: demo, installation: {{diskSize: 2000}}}}
+"""
+    )
+    hammr("migration", "launch", "--file", str(tmp_path / "m.yml"), timeout=300)
+    [made] = bench.json("migration", "list")["migrations"]["migration"]
+    bench.service.until(lambda: bench.json("migration", "show", str(made["dbId"]))["state"] != "running", 300)
+    done = bench.json("migration", "show", str(made["dbId"]))
+    assert (done["state"], done["made"]["scan"]) == ("done", _scan(bench, "by-hammr")), done
+    [there] = openstack.images()
+    image = bench.json("image", "show", "--id", str(done["made"]["build"]))
+    assert (there["name"], there["status"], there["forgelet_sha256"]) == ("moved-by-hammr", "active", image["files"][0]["sha256"])
+    assert image["baseFromCache"] and image["notBrought"]["no overlay"] > 0
+    assert str(done["made"]["publish"]) in hammr("image", "list").text
+    hammr("image", "delete", "--id", str(image["dbId"]), typed="y\n")
+    bench.cli("image", "delete", "--publish-id", str(done["made"]["publish"]))
+    assert openstack.images() == []
+    hammr("migration", "delete", "--id", str(made["dbId"]), "--no-confirm")
+    assert bench.json("migration", "list")["migrations"]["migration"] == []

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +44,6 @@ def test_a_migration_in_one_command(bench: Bench, image: int, live_system: str, 
     bench.cli("image", "delete", "--id", str(made["dbId"]))
 
 
-def _is_the_source(bench: Bench, told: dict[str, Any]) -> None:
-    """What the stage `verify` of a migration found."""
-    assert told["exitCode"] == 0
-    fidelity = bench.service.http.get(f"/api/users/root/images/{told['made']['build']}/verifications/last").raise_for_status().json()
-    assert [one for one in fidelity["differences"] if one["rule"] is None] == []
-    assert fidelity["scopes"]["files"]["equal"] > 5000
-    assert (fidelity["runtime"]["failed_units"], fidelity["runtime"]["cloud_init"]) == ([], "done")
-
-
 def test_a_migration_goes_on_from_the_stage_that_failed(bench: Bench, image: int, live_system: str, openstack: Openstack, tmp_path: Path) -> None:
     """To a real cloud, whose password was wrong at first."""
 
@@ -93,56 +81,3 @@ def test_a_migration_goes_on_from_the_stage_that_failed(bench: Bench, image: int
     bench.cli("image", "delete", "--id", str(made["dbId"]))
     assert openstack.images() == []
     assert [one for one in bench.json("migration", "list")["migrations"]["migration"] if one["name"] == "moved-on"] == []
-
-
-DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>512</memory><os><type arch='x86_64' machine='pc'>hvm</type></os><devices>
-<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk></devices></domain>"""
-
-
-OF_A_MACHINE = {
-    "etc/default/grub": 'GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX="root=/dev/sda1 mitigations=off"\n',
-    "etc/crypttab": "vault UUID=04b3f206-000d-5b3c-944d-543a73f66520 none luks\n",
-    "etc/modprobe.d/own.conf": "blacklist floppy\n",
-    "boot/notes": "a file of nobody's\n",
-}
-
-
-@pytest.fixture
-def domain(live_system: str, tmp_path: Path) -> Iterator[str]:
-    """A machine of libvirt, shut off, whose disk has the live system's tree, and what a machine has beyond a container."""
-    name, disk, tree = f"forgelet-test-{uuid.uuid4().hex[:8]}", tmp_path / "disk.raw", tmp_path / "tree"
-    process = subprocess.run(["docker", "inspect", "-f", "{{.State.Pid}}", live_system], capture_output=True, text=True, check=True).stdout.strip()
-    subprocess.run(["cp", "-ax", f"/proc/{process}/root/.", str(tree)], check=True)
-    for path, text in OF_A_MACHINE.items():
-        (tree / path).parent.mkdir(exist_ok=True)
-        (tree / path).write_text(text)
-    subprocess.run(["truncate", "-s", "1500M", str(disk)], check=True)
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(disk)], check=True)
-    (tmp_path / "domain.xml").write_text(DOMAIN.format(name=name, disk=disk))
-    virsh = ["virsh", "-q", "-c", "qemu:///system"]
-    subprocess.run([*virsh, "define", str(tmp_path / "domain.xml")], check=True)
-    yield name
-    subprocess.run([*virsh, "undefine", name], check=True)
-
-
-def test_a_migration_of_a_libvirt_machine(bench: Bench, image: int, domain: str, tmp_path: Path) -> None:
-    (tmp_path / "m.yml").write_text(
-        f"""migration:
-  name: by-libvirt
-  source: {{libvirt: {domain}}}
-  target:
-    builder: {{type: openstack, account: local, imageName: by-libvirt, installation: {{diskSize: 2000}}}}
-    verify: {{}}
-"""
-    )
-    told = bench.json("migration", "launch", "--file", str(tmp_path / "m.yml"))
-    assert (told["state"], told["stageList"]) == ("done", ["scan", "build", "publish", "verify"])
-    _is_the_source(bench, told)
-    made = bench.json("image", "show", "--id", str(told["made"]["build"]))
-    assert made["baseFromCache"] and made["provenance"]["source"] == f"libvirt:{domain}"
-    assert "boot-settings: " in " ".join(made["conditions"]) and "encrypted-disks: " in " ".join(made["conditions"])
-    wrote = {path: bench.json("image", "explain", "--id", str(made["dbId"]), f"/{path}")["origin"]["by"] for path in (*OF_A_MACHINE, "boot/grub/grub.cfg")}
-    assert wrote == {**dict.fromkeys(OF_A_MACHINE, "overlay"), "etc/crypttab": "last pass", "boot/grub/grub.cfg": "last pass"}
-    bench.cli("image", "delete", "--publish-id", str(told["made"]["publish"]))
-    bench.cli("migration", "delete", str(told["dbId"]))
-    bench.cli("image", "delete", "--id", str(made["dbId"]))

@@ -1,5 +1,5 @@
-"""The image that was built, as a live system: scanned while it runs, by the real hammr from behind QEMU's user-mode network and by its guest
-agent, changed in known ways, scanned again, and at last from its disk."""
+"""The image that was built, as a live system: scanned while it runs by its guest agent, changed in known ways, scanned again, and switched off:
+then it is scanned from its disk, and migrated in one command, as a second generation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 from support import truth
+from support.behind import OF_A_MACHINE
 from support.bench import Bench
 from support.drifting import Drifted, Subject
 from support.guestshell import shell_in
-from support.hammr import Hammr, install
 from support.service import SCANS
 
-from builders import machine as machines
-from builders.machine import Machine, booted, domain_xml
+from builders.machine import Machine
 from scanner.compare import compare_files
 from scanner.progress import Silent
 from scanner.report import Machine as Facts
@@ -31,18 +30,6 @@ from scanner.targets.libvirt import LibvirtTarget
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib, pytest.mark.hammr]
 
-ONLY_THE_GATEWAY = "for net in 0.0.0.0/1 128.0.0.0/1 10.0.2.3/32; do ip route add prohibit $net; done"
-LET_IN = """set -e
-echo root:forgelet | chpasswd
-cat > /etc/ssh/sshd_config.d/00-first.conf <<END
-PermitRootLogin yes
-PasswordAuthentication yes
-KexAlgorithms +diffie-hellman-group-exchange-sha1
-HostKeyAlgorithms +ssh-rsa
-PubkeyAcceptedAlgorithms +ssh-rsa
-END
-systemctl reload ssh"""
-HELD = ("/etc/hostname", "/etc/passwd", "/etc/fstab")
 COUNT = 60
 EXCLUDES = ("/usr", "/boot")
 """Most of the bytes: an emulated processor takes its time for each."""
@@ -64,60 +51,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def machine(bench: Bench, image: int, work: Path) -> Iterator[Machine]:
-    """The copy, running behind a gateway; root logs in by password, as old clients do it. Machines of Forgelet reach nothing outside
-    (`restrict=on`), so this one is started here. It reaches this machine's loopback by its gateway, and nothing else: its link comes up only
-    after every other route has been forbidden.
-    """
-    import libvirt_qemu
-
-    def link(up: bool) -> None:
-        said = libvirt_qemu.qemuMonitorCommand(found.domain, json.dumps({"execute": "set_link", "arguments": {"name": "forgelet0", "up": up}}), 0)
-        assert "error" not in json.loads(said), said
-
-    built = bench.data / "images" / str(image) / "image.qcow2"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machines, "domain_xml", lambda wanted: domain_xml(wanted).replace("restrict=on", "restrict=off"))
-        with booted(built, "qcow2", 1024, work, hostname="behind", forwards=[22]) as found:
-            link(up=False)
-            found.wait_for_agent()
-            assert told(found, ONLY_THE_GATEWAY) == ""
-            link(up=True)
-            told(found, LET_IN)
-            yield found
-
-
-def told(machine: Machine, script: str) -> str:
-    """What a script in the machine says."""
-    status, said = machine.execute("/bin/sh", "-c", script)
-    assert status == 0, said
-    return said.strip()
-
-
-def test_hammr_scans_a_machine_behind_a_user_mode_network(bench: Bench, machine: Machine, tmp_path: Path) -> None:
-    url = f"{bench.service.origin}/api"
-    assert url.startswith("http://127.0.0.1:"), "of no use to the machine, which has a loopback of its own"
-    bench.service.until(lambda: "default via 10.0.2.2" in told(machine, "ip route"), 60)
-    hammr = Hammr(install(), tmp_path / "home", url, ["-a", url, "-u", "root", "-p", "forgelet"])
-    where = ["--ip", "127.0.0.1", "--scan-port", str(machine.ports[22]), "--scan-login", "root", "--scan-password", "forgelet"]
-    said = hammr("scan", "run", *where, "--name", "behind", "--exclude", "/usr", "/boot", "/var", timeout=400).text
-    assert "SUCCESS!" in said and "Scan successful" in said
-    groups = bench.service.http.get(SCANS, params={"includeScans": "true"}).json()["scannedInstances"]["scannedInstance"]
-    [one] = [scan for group in groups if group["name"] == "behind" for scan in group["scans"]["scan"]]
-    assert one["status"]["complete"]
-    report = Report(bench.data / "scans" / str(one["dbId"]))
-    table = {entry.path: entry for entry in report.files()}
-    held = dict(reversed(line.split(maxsplit=1)) for line in told(machine, f"sha256sum {' '.join(HELD)}").splitlines())
-    assert {path: table[path].sha256 for path in HELD} == held
-    assert (report.head.system.hostname, table["/usr"].reason) == ("behind", "user")
-    assert told(machine, "ls -d /tmp/*uforge* 2> /dev/null || echo none") == "none", "the agent stays nowhere"
-    bench.cli("scan", "delete", "--id", str(one["dbId"]))
-
-
-@pytest.fixture(scope="module")
-def looks(bench: Bench, machine: Machine, work: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Drifted, Report, str]]:
-    """What the guest agent showed before and after a drift, what the disk showed after the machine was switched off, and what `scan targets` said."""
-    machine.execute("/bin/systemctl", "is-system-running", "--wait", timeout=300)
+def ran(bench: Bench, machine: Machine, work: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Drifted, str]:
+    """What the guest agent showed before and after a drift, and what `scan targets` said. The machine is switched off then."""
     machine.execute("/bin/sh", "-c", HELLO)
     listed = bench.cli("scan", "targets", "-o", "json")
     target = LibvirtTarget(machine.name, work=work)
@@ -126,23 +61,24 @@ def looks(bench: Bench, machine: Machine, work: Path, tmp_path_factory: pytest.T
     (drifted,) = Subject(machine.name, lambda: target, system, lambda: tmp_path_factory.mktemp("look"), AREAS, BUSY).drifts([401], COUNT)
     _nothing_stays(machine)
     _a_scan_that_is_killed_leaves_nothing(bench, machine)
-    machine.execute("/bin/sync")
-    machine.domain.destroy()
+    machine.shut_down()
+    return drifted, listed
+
+
+@pytest.fixture(scope="module")
+def domain(machine: Machine, ran: tuple[Drifted, str], work: Path) -> Iterator[str]:
+    """The machine as one that libvirt keeps, shut off."""
     name = f"forgelet-test-{uuid.uuid4().hex[:8]}"
     (work / "domain.xml").write_text(XML.format(name=name, disk=machine.disk))
     virsh("define", str(work / "domain.xml"))
-    try:
-        off = scan_target(LibvirtTarget(name, work=work / "mounts"), work / "off", Silent(), excludes=EXCLUDES)
-        yield drifted, off, listed
-    finally:
-        virsh("undefine", name)
+    yield name
+    virsh("undefine", name)
 
 
 @pytest.fixture
-def reports(looks: tuple[Drifted, Report, str]) -> tuple[Report, Report, str]:
+def reports(ran: tuple[Drifted, str], domain: str, work: Path, tmp_path: Path) -> tuple[Report, Report]:
     """The machine as it was last while it ran, and as its disk is."""
-    drifted, off, listed = looks
-    return drifted.after.report, off, listed
+    return ran[0].after.report, scan_target(LibvirtTarget(domain, work=tmp_path / "mounts"), tmp_path / "off", Silent(), excludes=EXCLUDES)
 
 
 def _nothing_stays(machine: Machine) -> None:
@@ -166,26 +102,49 @@ def _a_scan_that_is_killed_leaves_nothing(bench: Bench, machine: Machine) -> Non
     assert not [file for file in (bench.data / "scans" / scan).rglob("*") if file.is_file()]
 
 
-def test_what_drifts_in_a_machine_is_found_to_the_last_field(looks: tuple[Drifted, Report, str]) -> None:
-    assert len(looks[0].done.mutations) == COUNT
-    looks[0].check()
+def test_what_drifts_in_a_machine_is_found_to_the_last_field(ran: tuple[Drifted, str]) -> None:
+    assert len(ran[0].done.mutations) == COUNT
+    ran[0].check()
 
 
-def test_the_guest_agent_and_the_disk_show_the_same_machine(reports: tuple[Report, Report, str]) -> None:
-    running, off, _ = reports
+def test_the_guest_agent_and_the_disk_show_the_same_machine(reports: tuple[Report, Report]) -> None:
+    running, off = reports
     found = [one for one in compare_files(running, off) if not one.path.startswith(BUSY)]
     assert [(one.path, one.fields) for one in found if not (one.left and one.left.state == "excluded")] == []
     assert running.head.counts["files"] > 500
     assert running.head.packages == off.head.packages != []
-
-
-def test_the_machine_is_told_as_the_hypervisor_knows_it(reports: tuple[Report, Report, str]) -> None:
-    facts = [report.head.system.machine for report in reports[:2]]
+    facts = [report.head.system.machine for report in reports]
     assert [(one.state, one.memory, one.disks[0].format) for one in facts if isinstance(one, Facts)] == [("running", 1024, "qcow2"), ("shut off", 512, "qcow2")]
 
 
-def test_a_machine_whose_agent_answers_is_among_the_targets(reports: tuple[Report, Report, str]) -> None:
-    running, _, listed = reports
+def test_a_machine_whose_agent_answers_is_among_the_targets(ran: tuple[Drifted, str]) -> None:
+    drifted, listed = ran
     rows = {one["target"]: one for one in json.loads(listed)["targets"]["target"]}
-    assert rows[running.head.target]["scannable"]
-    assert "guest agent" in rows[running.head.target]["way"]
+    assert rows[drifted.after.report.head.target]["scannable"]
+    assert "guest agent" in rows[drifted.after.report.head.target]["way"]
+
+
+def test_the_machine_is_migrated_in_one_command_and_its_copy_is_proven(bench: Bench, domain: str, tmp_path: Path) -> None:
+    """A second generation, after a drift."""
+    (tmp_path / "m.yml").write_text(
+        f"""migration:
+  name: second
+  source: {{libvirt: {domain}}}
+  target:
+    builder: {{type: openstack, account: local, imageName: second, installation: {{diskSize: 2000}}}}
+    verify: {{}}
+"""
+    )
+    told = bench.json("migration", "launch", "--file", str(tmp_path / "m.yml"))
+    assert (told["state"], told["exitCode"], told["stageList"][-2:]) == ("done", 0, ["publish", "verify"])
+    fidelity = bench.service.http.get(f"/api/users/root/images/{told['made']['build']}/verifications/last").raise_for_status().json()
+    assert [one for one in fidelity["differences"] if one["rule"] is None] == []
+    assert fidelity["scopes"]["files"]["equal"] > 5000
+    made = bench.json("image", "show", "--id", str(told["made"]["build"]))
+    assert made["provenance"]["source"] == f"libvirt:{domain}"
+    assert "boot-settings: " in " ".join(made["conditions"]) and "encrypted-disks: " in " ".join(made["conditions"])
+    wrote = {path: bench.json("image", "explain", "--id", str(made["dbId"]), f"/{path}")["origin"]["by"] for path in (*OF_A_MACHINE, "boot/grub/grub.cfg")}
+    assert wrote == {**dict.fromkeys(OF_A_MACHINE, "overlay"), "etc/crypttab": "last pass", "boot/grub/grub.cfg": "last pass"}
+    bench.cli("image", "delete", "--publish-id", str(told["made"]["publish"]))
+    bench.cli("migration", "delete", str(told["dbId"]))
+    bench.cli("image", "delete", "--id", str(made["dbId"]))
