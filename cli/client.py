@@ -118,10 +118,13 @@ class Client:
                 if line.startswith("data: "):
                     yield line.removeprefix("data: ")
 
-    def raw(self, method: str, path: str, headers: dict[str, str], content: bytes) -> httpx.Response:
-        """Any request to the service's origin, and its answer, whatever that says."""
+    def raw(self, method: str, path: str, headers: dict[str, str], content: bytes, *, anonymous: bool = False) -> httpx.Response:
+        """Any request to the service's origin, and its answer, whatever that says; `anonymous`: without a login."""
+        import httpx
+
+        auth = None if anonymous else httpx.USE_CLIENT_DEFAULT
         with self._told(self._origin):
-            return self._http.request(method, self._origin + path, headers=headers, content=content)
+            return self._http.request(method, self._origin + path, headers=headers, content=content, auth=auth)
 
     def elsewhere(self, url: str, user: str, password: str) -> Client:
         """A client of another service; who asks is the same unless it is said otherwise."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -22,9 +22,9 @@ PAUSE = 0.2
 
 
 class Replay:
-    """`there` is the other service; `ignored` are fields that may differ."""
+    """`there` is the other service, as each user who is known; `ignored` are fields that may differ."""
 
-    def __init__(self, there: Client, ignored: frozenset[str], patience: float) -> None:
+    def __init__(self, there: Mapping[str, Client], ignored: frozenset[str], patience: float) -> None:
         self._there, self._ignored, self._patience = there, ignored | VOLATILE, patience
 
     def run(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -34,23 +34,29 @@ class Replay:
     def _one(self, entry: dict[str, Any]) -> dict[str, Any]:
         asked = entry["request"]
         place = urlsplit(asked["url"])
-        told: dict[str, Any] = {"method": asked["method"], "path": place.path, "skipped": _why_not(entry), "differences": []}
+        user = str(entry.get("_forgelet", {}).get("user", ""))
+        told: dict[str, Any] = {"method": asked["method"], "path": place.path, "user": user, "skipped": _why_not(entry) or self._unknown(user), "differences": []}
         if not told["skipped"]:
-            told["differences"] = self._compare(entry, place.path + (f"?{place.query}" if place.query else ""))
+            told["differences"] = self._compare(entry, place.path + (f"?{place.query}" if place.query else ""), user)
         return told
 
-    def _compare(self, entry: dict[str, Any], path: str) -> list[str]:
+    def _unknown(self, user: str) -> str:
+        return f"it was '{user}' who asked: --as {user}:PASSWORD" if user and user not in self._there else ""
+
+    def _compare(self, entry: dict[str, Any], path: str, user: str) -> list[str]:
         until = time.monotonic() + self._patience
         while True:
-            found = list(self._differences(entry, path))
+            found = list(self._differences(entry, path, user))
             if not found or entry["request"]["method"] != "GET" or time.monotonic() > until:
                 return found[:SHOWN]
             time.sleep(PAUSE)
 
-    def _differences(self, entry: dict[str, Any], path: str) -> Iterator[str]:
+    def _differences(self, entry: dict[str, Any], path: str, user: str) -> Iterator[str]:
         asked, recorded = entry["request"], entry["response"]
         headers = {one["name"]: one["value"] for one in asked["headers"] if one["name"] in ("accept", "content-type")}
-        answer = self._there.raw(asked["method"], path, headers, asked.get("postData", {}).get("text", "").encode())
+        content = asked.get("postData", {}).get("text", "").encode()
+        # Whoever asked without a login, or with a wrong one, asks without one again.
+        answer = (self._there.get(user) or next(iter(self._there.values()))).raw(asked["method"], path, headers, content, anonymous=not user)
         if answer.status_code != recorded["status"]:
             yield f"status {recorded['status']} was recorded, {answer.status_code} came back"
             return
@@ -101,7 +107,9 @@ def _read(text: str) -> Any:
 
 
 def _element(one: ElementTree.Element) -> Any:
-    children: dict[str, Any] = {}
+    found: dict[str, Any] = {f"@{name}": value for name, value in one.attrib.items()}
     for child in one:
-        children.setdefault(child.tag, []).append(_element(child))
-    return children or (one.text or "")
+        found.setdefault(child.tag, []).append(_element(child))
+    if not found:
+        return one.text or ""
+    return {**found, "text": one.text} if one.text and one.text.strip() else found

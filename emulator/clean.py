@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from emulator.folders import CONTENTS, Folders
+from emulator.folders import SAVED, Folders
 from emulator.lab.engine import OURS, docker_engine
 from scanner.errors import ForgeletError, Unreachable, UserError
 from scanner.host.engines import libvirt_connection
@@ -21,9 +21,9 @@ from scanner.host.sweep import give_back
 
 MACHINES = "forgelet-"
 """How the names of our virtual machines begin."""
-PARTS = (*CONTENTS, "snapshots", "trash", "tls")
+PARTS = (*SAVED, "snapshots", "trash", "tls", "lessons")
 CACHE = "cache"
-FILES = (*(f"{name}.db{end}" for name in ("forgelet", "journal") for end in ("", "-wal", "-shm")), "secrets.key", "lock", "service.log")
+FILES = (*(f"{name}.db{end}" for name in ("forgelet", "journal") for end in ("", "-wal", "-shm")), "secrets.key", "clock.json", "ids.json", "lock", "service.log")
 """The parts of the data folder that are ours; anything else that lies in it stays."""
 
 

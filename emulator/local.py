@@ -128,12 +128,15 @@ def lesson_begin(name: str, say: Callable[[str], None]) -> Begun:
     from emulator.folders import Folders
     from emulator.lab.lessons.lesson import find_lesson
     from emulator.lab.lessons.stage import begin
+    from scanner.host import clock
     from scanner.host.mirrors import debian_mirrors
 
     settings, found = load(), find_lesson(name)
     mirrors = debian_mirrors(environ={**os.environ, **settings.environment()})
     folders = Folders(settings.data)
     folders.make()
+    # What the service makes later is stamped by its time, which may be set.
+    clock.follow(folders.clock)
     return begin(found, settings.data, mirrors, folders.cache / "lab", _Teller(say))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,25 +136,37 @@ def replay(
     path: Path_ = "",
     against_user: Annotated[str, typer.Option(help="Login there; the one here unless given.")] = "",
     against_password: Annotated[str, typer.Option(envvar="FORGELET_AGAINST_PASSWORD", help="Password there; the one here unless given (FORGELET_AGAINST_PASSWORD).")] = "",
+    as_: Annotated[list[str] | None, typer.Option("--as", metavar="LOGIN:PASSWORD", help="Another user whose requests are sent, there; may be repeated.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="Field that may differ; again for more.")] = None,
     patience: Annotated[float, typer.Option(help="Seconds for which a read is repeated until it answers the same: jobs take their time.")] = 5.0,
     output: Output = Format.TABLE,
 ) -> None:
-    """Send the recorded requests to another service, in their order, and compare the answers. Exit code 4 when one differs."""
+    """Send the recorded requests to another service, in their order and each as the user who asked, and compare the answers. Exit code 4 when one
+    differs. What somebody asked whose password is not given is not sent, and named."""
     from cli.replay import Replay
 
+    others = [_login(one) for one in as_ or ()]
     service = client(context)
     told = _har(har) if har is not None else service.control("GET", "journal/har", **_query("", of, "", path, "", "", 0, False))
-    there = service.elsewhere(against, against_user, against_password)
-    try:
+    with ExitStack() as opened:
+        there = {service.user: service.elsewhere(against, against_user, against_password)}
+        for login, password in others:
+            there[login] = service.elsewhere(against, login, password)
+        for one in there.values():
+            opened.callback(one.close)
         results = Replay(there, frozenset(ignore or ()), patience).run(told["log"]["entries"])
-    finally:
-        there.close()
     if output is Format.JSON:
         render.as_json({"results": results})
     else:
         _tell(results)
     raise typer.Exit(DIFFERENT if any(one["differences"] for one in results) else 0)
+
+
+def _login(given: str) -> tuple[str, str]:
+    login, colon, password = given.partition(":")
+    if not login or not colon:
+        raise CommandError("--as: give LOGIN:PASSWORD", hint="forgelet journal replay --as alice:secret")
+    return login, password
 
 
 def _har(file: Path) -> Any:

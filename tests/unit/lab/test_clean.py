@@ -9,8 +9,12 @@ import pytest
 
 from emulator import clean as module
 from emulator.clean import clean
+from emulator.control.seeds.wanted import Seeds
 from emulator.folders import Folders
+from emulator.lab.lessons import state
+from emulator.lab.lessons.state import Begun
 from scanner.errors import Unreachable, UserError
+from scanner.host import chance, clock
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +40,18 @@ def data(tmp_path: Path) -> Path:
     """A data folder that was used."""
     folder = tmp_path / "data"
     Folders(folder).make()
-    for part in ("jobs/1/work", "images/1", "scans/1", "cloud/instances/1", "templates/1", "tls", "trash/1", "cache/base"):
+    for part in ("jobs/1/work", "images/1", "scans/1", "cloud/instances/1", "templates/1", "tls", "trash/1", "cache/base", "snapshots/one"):
         (folder / part).mkdir(parents=True)
         (folder / part / "file").write_text("x")
-    for name in ("forgelet.db", "forgelet.db-wal", "journal.db", "secrets.key", "lock"):
+    for name in ("forgelet.db", "forgelet.db-wal", "journal.db", "secrets.key", "lock", "service.log"):
         (folder / name).write_text("x")
+    # What is made where it is used: through whoever makes it, so that it is known wherever it lies.
+    Seeds(Folders(folder).seeds).put("shop", "users: []", folder)
+    state.write(folder, Begun(lesson="first-migration", since="2026-01-01T00:00:00.000Z", word="w"))
+    clock.follow(Folders(folder).clock)
+    chance.follow(Folders(folder).ids)
+    clock.put(clock.Setting(0, 0, 0))
+    chance.seed("lab")
     return folder
 
 
