@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +120,16 @@ class Forgelet:
     password: str = field(default="forgelet", repr=False)
     data: Path | None = None
     """Its folder; None for one that was running before."""
+    token: str = field(default="", repr=False)
+    """What the control plane of a service on another machine asks for."""
+    ca: str = ""
+    """File with the certificate that is trusted; empty: the system's."""
     http: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        headers = {"Accept": "application/json"}
-        self.http = httpx.Client(base_url=self.origin, auth=(self.user, self.password), headers=headers, timeout=60, trust_env=False)
+        headers = {"Accept": "application/json", **({"X-Forgelet-Token": self.token} if self.token else {})}
+        verify = ssl.create_default_context(cafile=self.ca) if self.ca else True
+        self.http = httpx.Client(base_url=self.origin, auth=(self.user, self.password), headers=headers, timeout=60, trust_env=False, verify=verify)
 
     @property
     def url(self) -> str:
@@ -137,9 +144,10 @@ class Forgelet:
         """The next `times` jobs that come to `stage` `fail` there, or requests for an `operation`; `more` is what `POST /_forgelet/faults` takes."""
         return self._ask("POST", "/_forgelet/faults", json={**({"stage": stage} if stage else {}), "action": action, "times": times, **more})
 
-    def clock(self, at: str | None = None, rate: float = 1) -> None:
-        """What time it is for the service, and how fast it passes (0: it stands still)."""
-        self._ask("PUT", "/_forgelet/clock", json={"rate": rate, **({"at": at} if at else {})})
+    def clock(self, at: str | datetime | None = None, rate: float = 1) -> None:
+        """What time it is for the service (with its zone), and how fast it passes (0: it stands still)."""
+        told = at.isoformat() if isinstance(at, datetime) else at
+        self._ask("PUT", "/_forgelet/clock", json={"rate": rate, **({"at": told} if told else {})})
 
     def step(self, seconds: float) -> None:
         """Put the service's time forward."""
@@ -255,8 +263,7 @@ class Session:
         """The service: the one that `--forgelet-url` names, or one of our own, started at the first use."""
         if self._forgelet is None:
             url = self.config.getoption("--forgelet-url")
-            user, password = os.environ.get("FORGELET_USER", "root"), os.environ.get("FORGELET_PASSWORD", "forgelet")
-            self._forgelet = Forgelet(re.sub(r"/api/?$", "", url.rstrip("/")), user, password) if url else self._start()
+            self._forgelet = _running(url) if url else self._start()
         return self._forgelet
 
     def live_system(self, system: str) -> LiveSystem:
@@ -365,6 +372,12 @@ def _forgelet(*words: str) -> list[str]:
     return [sys.executable, "-P", "-m", "cli.main", *words]
 
 
+def _running(url: str) -> Forgelet:
+    """The service that was there before. Who asks, and what lets him in, is in the environment, as for `forgelet`."""
+    given = {name: os.environ.get(f"FORGELET_{name.upper()}", "") for name in ("user", "password", "token", "ca")}
+    return Forgelet(re.sub(r"/api/?$", "", url.rstrip("/")), **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+
+
 def _user_cache() -> str:
     return str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "forgelet")
 
@@ -385,6 +398,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "forgelet(faults=[…], clock=…, seed=…): how the service of this test is set up")
+    if config.getoption("--forgelet-url") and len(getattr(config.option, "tx", None) or ()) > 1:
+        raise pytest.UsageError("--forgelet-url names one service, which each test resets: several workers would empty it for each other. Leave -n away, or --forgelet-url: then each worker has a service of its own")
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Marks that are wrong end the run before any test begins, all of them named."""
+    problems = [f"{item.nodeid}: {problem}" for item in items for mark in item.iter_markers("forgelet") for problem in _mistakes(mark)]
+    if problems:
+        raise pytest.UsageError("\n".join(dict.fromkeys(problems)))
+
+
+def _mistakes(mark: pytest.Mark) -> Iterator[str]:
+    """What is wrong with one `@pytest.mark.forgelet(…)`."""
+    if mark.args:
+        yield f"@pytest.mark.forgelet takes names only ({', '.join(f'{name}=…' for name in MARKS)}), not {mark.args[0]!r}"
+    unknown = sorted(mark.kwargs.keys() - set(MARKS))
+    if unknown:
+        yield f"@pytest.mark.forgelet knows {', '.join(MARKS)}, not {', '.join(unknown)}"
+    faults = mark.kwargs.get("faults", ())
+    if isinstance(faults, str | Mapping) or not all(isinstance(one, str | Mapping) for one in faults):
+        yield f"faults: a list of stages, or of what forgelet.fault() takes, not {faults!r}"
+    clock = mark.kwargs.get("clock", "")
+    if isinstance(clock, datetime) and clock.tzinfo is None:
+        yield f"clock: {clock!r} has no time zone: datetime(…, tzinfo=UTC)"
+    if not isinstance(clock, str | datetime | Mapping) or (isinstance(clock, Mapping) and not clock.keys() <= {"at", "rate"}):
+        yield f"clock: a time, or a dictionary with at and rate, not {clock!r}"
+    if not isinstance(mark.kwargs.get("seed", 0), int | str | Path):
+        yield f"seed: a number, or the path of a seed file, not {mark.kwargs['seed']!r}"
 
 
 @pytest.fixture(scope="session")
@@ -403,9 +444,6 @@ def forgelet(forgelet_session: Session, request: pytest.FixtureRequest) -> Forge
     asked: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("forgelet"))):
         asked.update(mark.kwargs)
-    unknown = sorted(asked.keys() - set(MARKS))
-    if unknown:
-        raise pytest.UsageError(f"@pytest.mark.forgelet knows {', '.join(MARKS)}, not {', '.join(unknown)}")
     service = forgelet_session.forgelet
     service.reset()
     if "seed" in asked:
@@ -413,7 +451,7 @@ def forgelet(forgelet_session: Session, request: pytest.FixtureRequest) -> Forge
         service.seed(seed if isinstance(seed, int) else request.path.parent / seed)
     if "clock" in asked:
         clock = asked["clock"]
-        service.clock(**({"at": clock} if isinstance(clock, str) else clock))
+        service.clock(**({"at": clock} if isinstance(clock, str | datetime) else clock))
     for fault in asked.get("faults", ()):
         service.fault(**({"stage": fault} if isinstance(fault, str) else fault))
     return service
