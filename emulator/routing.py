@@ -24,7 +24,7 @@ def operations() -> Operations:
 
 def routers() -> list[tuple[str, Any]]:
     """The modules with routes, each with the prefix of its paths."""
-    from emulator.control import about, determinism, fault_routes
+    from emulator.control import about, determinism, fault_routes, report_routes
     from emulator.control import routes as control
     from emulator.control import users as user_control
     from emulator.control.journal import routes as journal
@@ -54,5 +54,5 @@ def routers() -> list[tuple[str, Any]]:
 
     uforge = (accounts, distributions, formats, orgs, quotas, users, agents, scans, reports, compare, explain, builds, images, origins)
     more = (appliances, archives, appliance_builds, bundles, publications, deployments, migrations)
-    ours = (control, fault_routes, journal, snapshots, seeds, determinism, about, user_control, jobs, targets)
+    ours = (control, fault_routes, report_routes, journal, snapshots, seeds, determinism, about, user_control, jobs, targets)
     return [*(("/api", one) for one in (*uforge, *more)), ("", binaries), *(("/_forgelet", one) for one in ours)]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import tarfile
+import tempfile
 import time
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from enum import StrEnum
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli import render
+from cli.cases import LEVELS, Case, Level, markdown, worst, write_junit
 from cli.client import Client
 from cli.commands.build import read_file
 from cli.commands.rehearse import exit_code
-from cli.context import client, ended_badly
-from cli.errors import DIFFERENT, DONE, FAILED, UNREACHABLE, USER, CommandError
+from cli.context import INTERVAL, client, ended_badly
+from cli.errors import BLIND, DIFFERENT, DONE, USER, CommandError
 from cli.render import Format, Output
 from cli.scans import below, find
 from emulator import local
@@ -26,82 +29,69 @@ from emulator import local
 app = typer.Typer(help="Builder files.", no_args_is_help=True)
 
 
-class Level(StrEnum):
-    """How far a file is tested; each goes through those before it."""
-
-    SYNTAX = "syntax"
-    REHEARSE = "rehearse"
-    BUILD = "build"
-    BOOT = "boot"
-    VERIFY = "verify"
-
-
-LEVELS = list(Level)
-WEIGHTS = (FAILED, UNREACHABLE, DIFFERENT, USER, DONE)
-"""Exit codes, the gravest first: what the whole run ends with."""
-
-
-@dataclass(slots=True)
-class Case:
-    """One builder of one file, and what was found."""
-
-    file: str
-    builder: str
-    """`builders[0] openstack`; `file` for what is wrong with the file as a whole."""
-    code: int = DONE
-    why: list[str] = field(default_factory=list)
-    stages: dict[str, float] = field(default_factory=dict)
-    """Level -> seconds"""
-    image: int | None = None
-
-    @property
-    def seconds(self) -> float:
-        return sum(self.stages.values())
-
-    def told(self) -> dict[str, Any]:
-        return {"file": self.file, "builder": self.builder, "exitCode": self.code, "why": self.why, "stages": self.stages, "image": self.image}
-
-
 @app.command()
 def test(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(help="Builder files, YAML or JSON.")],
-    against: Annotated[str | None, typer.Option(help="What they build: number of a scan, or `docker:NAME`, `libvirt:NAME`, `directory:PATH`, which is scanned now.")] = None,
+    against: Annotated[str | None, typer.Option(help="What they build: number of a scan; a recorded report (the folder of a scan, or a tar archive of it); or `docker:NAME`, `libvirt:NAME`, `directory:PATH`, which is scanned now.")] = None,
     level: Annotated[Level, typer.Option(help="How far.")] = Level.VERIFY,
     probe: Annotated[list[str] | None, typer.Option(help="As of `image verify`.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the result as JUnit XML.")] = None,
     summary: Annotated[Path | None, typer.Option(help="Write the result as Markdown.")] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Cases at once; the service itself runs as many jobs as the machine allows.")] = 4,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the images that were built.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the images that were built, and the scan that was made for them.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Validate, rehearse, build, boot and verify builder files. Ends with the gravest of: 5 a job failed, 3 something not reachable, 4 the copy
-    differs, 1 a file is wrong or blocked, 0 all is well."""
+    differs, 1 a file is wrong or blocked, 2 all is well, but the scan has blind spots, 0 all is well."""
     quiet = output == Format.JSON
     say: Callable[[str], None] = (lambda _line: None) if quiet else render.say
-    texts = {str(file): read_file(file) for file in files}
-    cases = [case for name, text in texts.items() for case in _syntax(name, text)]
-    if level != Level.SYNTAX and any(case.code == DONE for case in cases):
-        service = client(context)
-        scan = _scan(service, against, say)
-        run = Run(service, scan, texts, level, probe or [], keep, say)
-        with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(run.case, [case for case in cases if case.code == DONE]))
-    if junit is not None:
-        _write_junit(junit, cases, level)
-    if summary is not None:
-        summary.write_text(markdown(cases, level), encoding="utf-8")
+    texts, cases = _read(files)
+    ended: CommandError | None = None
+    blind = False
+    try:
+        if level != Level.SYNTAX and any(case.code == DONE for case in cases):
+            with _source(client(context), against, keep, say) as (service, scan):
+                blind = scan["exitCode"] == BLIND
+                run = Run(service, scan, texts, level, probe or [], keep, say)
+                with ThreadPoolExecutor(jobs) as pool:
+                    list(pool.map(run.case, [case for case in cases if case.code == DONE]))
+    except CommandError as error:
+        ended = error
+        for case in cases:
+            if case.code == DONE and level.value not in case.stages:
+                case.failed(error)
+    finally:
+        # Whatever happened: who reads them has nothing else.
+        if junit is not None:
+            write_junit(junit, cases, level)
+        if summary is not None:
+            summary.write_text(markdown(cases, level), encoding="utf-8")
     if quiet:
-        render.as_json({"level": level.value, "cases": [case.told() for case in cases]})
+        render.as_json({"level": level.value, "blindSpots": blind, "cases": [case.told() for case in cases]})
     else:
         rows = [(case.file, case.builder, "ok" if case.code == DONE else f"failed ({case.code})", f"{case.seconds:.1f} s", " / ".join(case.why)[:120]) for case in cases]
         render.say(render.table(("File", "Builder", "Result", "Time", "Why"), rows))
-    raise typer.Exit(worst(case.code for case in cases))
+        if blind:
+            render.say("The scan has blind spots: what it could not read is in no image (forgelet scan show)")
+    if ended is not None:
+        raise ended
+    raise typer.Exit(worst([*(case.code for case in cases), BLIND if blind else DONE]))
 
 
-def worst(codes: Iterable[int]) -> int:
-    """The gravest of the exit codes."""
-    return min(codes, key=WEIGHTS.index, default=DONE)
+def _read(files: Sequence[Path]) -> tuple[dict[str, str], list[Case]]:
+    """What the files say, and the cases in them; a file that cannot be read is one."""
+    texts: dict[str, str] = {}
+    cases: list[Case] = []
+    for file in files:
+        try:
+            texts[str(file)] = read_file(file)
+        except CommandError as error:
+            cases.append(Case(str(file), "file"))
+            cases[-1].failed(error)
+        else:
+            cases += _syntax(str(file), texts[str(file)])
+    return texts, cases
 
 
 def _syntax(name: str, text: str) -> list[Case]:
@@ -114,22 +104,56 @@ def _syntax(name: str, text: str) -> list[Case]:
     return [Case(name, f"builders[{number}] {kind}", stages={"syntax": round(time.monotonic() - begun, 2)}) for number, kind in enumerate(builders)]
 
 
-def _scan(service: Client, against: str | None, say: Callable[[str], None]) -> dict[str, Any]:
-    """The scan that the files are tested against. Raises `CommandError`."""
+@contextmanager
+def _source(service: Client, against: str | None, keep: bool, say: Callable[[str], None]) -> Iterator[tuple[Client, dict[str, Any]]]:
+    """The scan that the files are tested against; one that is made for the test goes with it. Raises `CommandError`."""
     if against is None:
-        raise CommandError("against what?", hint="--against SCAN, docker:NAME or libvirt:NAME; or --level syntax")
+        raise CommandError("against what?", hint="--against SCAN, REPORT, docker:NAME or libvirt:NAME; or --level syntax")
     if against.isdecimal():
-        return find(service, int(against))
-    say(f"[scan] {against}")
-    scan: dict[str, Any] = service.post("scannedinstances", {"name": f"spec-test-{int(time.time())}", "target": against, "overlay": True})
-    job = service.control("GET", f"jobs/{scan['jobId']}")
+        yield service, find(service, int(against))
+        return
+    name = f"spec-test-{uuid.uuid4().hex[:12]}"
+    report = Path(against)
+    scan = _sent(service, report, name, say) if report.exists() else _scanned(service, against, name, say)
+    try:
+        if "jobId" in scan:
+            _ended(service, scan["jobId"])
+        yield service, service.get(below(scan["uri"]))
+    finally:
+        if not keep:
+            with suppress(CommandError):
+                service.delete(below(scan["scannedInstanceUri"]))
+
+
+def _sent(service: Client, report: Path, name: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """A report that was recorded: the folder of a scan, or that as an archive."""
+    say(f"[report] {report}")
+    if report.is_file():
+        return dict(service.control_upload("reports", report, name=name))
+    if not (report / "head.json").is_file():
+        raise CommandError(f"there is no report in {report}", hint="the folder of a scan: head.json, files.ndjson.zst, overlay.tar.zst; or a tar archive of it")
+    with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / "report.tar"
+        with tarfile.open(packed, "w") as tar:
+            tar.add(report, arcname=".")
+        return dict(service.control_upload("reports", packed, name=name))
+
+
+def _scanned(service: Client, target: str, name: str, say: Callable[[str], None]) -> dict[str, Any]:
+    if ":" not in target:
+        raise CommandError(f"there is no report {target}", hint="--against SCAN, REPORT (a folder or an archive), docker:NAME, libvirt:NAME or directory:PATH")
+    say(f"[scan] {target}")
+    return dict(service.post("scannedinstances", {"name": name, "target": target, "overlay": True}))
+
+
+def _ended(service: Client, job_id: int) -> None:
+    """Wait for a job. Raises `CommandError` when it is not done."""
+    job = service.control("GET", f"jobs/{job_id}")
     while job["state"] not in ("done", "failed", "cancelled"):
-        time.sleep(0.3)
-        job = service.control("GET", f"jobs/{scan['jobId']}")
+        time.sleep(INTERVAL)
+        job = service.control("GET", f"jobs/{job_id}")
     if job["state"] != "done":
         raise ended_badly(job)
-    found: dict[str, Any] = service.get(below(scan["uri"]))
-    return found
 
 
 @dataclass(slots=True)
@@ -158,11 +182,21 @@ class Run:
                 if case.code != DONE:
                     break
         except CommandError as error:
-            case.code, case.why = error.exit_code, [error.message, *error.problems, *([f"next: {error.hint}"] if error.hint else [])]
+            case.failed(error)
+        except Exception as error:  # the others go on, and the report is written
+            case.broken(error)
         finally:
-            if case.image is not None and not self.keep:
-                self.service.delete(f"images/{case.image}")
-                case.image = None
+            self._tidy(case)
+
+    def _tidy(self, case: Case) -> None:
+        """Take away what was built for the test. What cannot be is told, and changes nothing of what was found."""
+        if case.image is None or self.keep:
+            return
+        try:
+            self.service.delete(f"images/{case.image}")
+            case.image = None
+        except CommandError as error:
+            case.why.append(f"image {case.image} is left: {error.message}")
 
     def _text(self, case: Case) -> dict[str, str]:
         """The file with this one builder only, so that each is a case of its own."""
@@ -183,11 +217,11 @@ class Run:
     def _build(self, case: Case) -> None:
         [image] = self.service.post(f"{self._place()}/builds", self._text(case), patient=True)["images"]["image"]
         case.image = image["dbId"]
-        self._wait(image["jobId"])
+        _ended(self.service, image["jobId"])
 
     def _prove(self, case: Case) -> None:
         job = self.service.post(f"images/{case.image}/verifications", {"probes": list(self.probes), "source": ""})
-        self._wait(job["dbId"])
+        _ended(self.service, job["dbId"])
         found = self.service.get(f"images/{case.image}/verifications/last")
         problems = found["runtime"].get("problems", [])
         case.code, case.why = (DIFFERENT, problems) if problems else (DONE, [])
@@ -196,42 +230,3 @@ class Run:
         found = self.service.get(f"images/{case.image}/verifications/last")
         left = [f"{one['scope']}: {one['item']}: {one['what']}" for one in found["differences"] if one["rule"] is None]
         case.code, case.why = (DIFFERENT, left) if left else (DONE, [])
-
-    def _wait(self, job_id: int) -> None:
-        job = self.service.control("GET", f"jobs/{job_id}")
-        while job["state"] not in ("done", "failed", "cancelled"):
-            time.sleep(0.5)
-            job = self.service.control("GET", f"jobs/{job_id}")
-        if job["state"] != "done":
-            raise ended_badly(job)
-
-
-def _write_junit(path: Path, cases: Sequence[Case], level: Level) -> None:
-    """A test suite, one test case each: a failure where the file or the copy is wrong, an error where a job or the service failed."""
-    failures, errors = (sum(case.code in codes for case in cases) for codes in ((USER, DIFFERENT), (UNREACHABLE, FAILED)))
-    suite = ET.Element("testsuite", name=f"forgelet spec test --level {level.value}", tests=str(len(cases)), failures=str(failures), errors=str(errors), time=f"{sum(c.seconds for c in cases):.2f}")
-    for case in cases:
-        one = ET.SubElement(suite, "testcase", classname=case.file, name=case.builder, time=f"{case.seconds:.2f}")
-        if case.code != DONE:
-            found = ET.SubElement(one, "failure" if case.code in (USER, DIFFERENT) else "error", message=_plain(case.why[0] if case.why else ""), type=f"exit {case.code}")
-            found.text = _plain("\n".join(case.why))
-        ET.SubElement(one, "system-out").text = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in case.stages.items())
-    ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
-
-
-def _plain(text: str) -> str:
-    """Without what XML cannot hold, such as bytes of names that are not UTF-8."""
-    return "".join(char if char in "\t\n" or (char.isprintable() and not 0xD800 <= ord(char) <= 0xDFFF) else "?" for char in text)
-
-
-def markdown(cases: Sequence[Case], level: Level) -> str:
-    """The result for people, as GitHub and GitLab show it below a run."""
-    good = sum(case.code == DONE for case in cases)
-    lines = [f"# Builder files, level {level.value}: {good} of {len(cases)} well", "", "| file | builder | result | time |", "| --- | --- | --- | --- |"]
-    lines += [f"| {case.file} | {case.builder} | {'ok' if case.code == DONE else f'**failed ({case.code})**'} | {case.seconds:.1f} s |" for case in cases]
-    for case in cases:
-        if case.why:
-            lines += ["", f"## {case.file}, {case.builder}", "", *(f"- {_plain(one)}" for one in case.why[:100])]
-    return "\n".join(lines) + "\n"
-
-

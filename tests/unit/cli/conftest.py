@@ -19,7 +19,8 @@ USER = "/api/users/root/"
 
 @dataclass
 class FakeService:
-    """`answers` maps `METHOD path` to a body, a list of bodies (one an ask, the last one stays), a (status, body) pair, or an exception."""
+    """`answers` maps `METHOD path` to a body, a list of bodies (one an ask, the last one stays), a (status, body) pair, an exception, or
+    what answers the request with one of these."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
@@ -32,6 +33,8 @@ class FakeService:
             found = found.pop(0) if len(found) > 1 else found[0]
         if isinstance(found, BaseException):
             raise found
+        if callable(found):
+            found = found(request)
         status, body = found if isinstance(found, tuple) else (200, found)
         return httpx.Response(status, text=body if isinstance(body, str) else json.dumps(body))
 
