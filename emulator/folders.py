@@ -29,6 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTENTS = ("scans", "templates", "bundles", "exports", "uploads", "images", "cloud", "fetched", "jobs")
+"""What a reset empties."""
+SAVED = (*CONTENTS, "seeds")
+"""What a snapshot has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,12 @@ class Folders:
         """Where an image is put that comes back from its cloud. Publications' numbers are given again, so the image's own counts too."""
         return self.returns / f"{publication_id}-{hashlib.sha256(cloud_id.encode()).hexdigest()[:16]}"
 
+    @property
+    def jobs(self) -> Path:
+        return self.data / "jobs"
+
     def job(self, job_id: int) -> Path:
-        return self.data / "jobs" / str(job_id)
+        return self.jobs / str(job_id)
 
     def log(self, job_id: int) -> Path:
         return self.job(job_id) / "log"
@@ -147,7 +154,7 @@ class Folders:
     def make(self) -> None:
         """Make what is missing, readable by the owner only: overlays hold password hashes and keys."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("cache", "trash", "snapshots", *CONTENTS):
+        for name in ("cache", "trash", "snapshots", *SAVED):
             (self.data / name).mkdir(exist_ok=True, mode=0o700)
 
     def discard(self, folder: Path) -> None:

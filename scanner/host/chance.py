@@ -16,13 +16,13 @@ def follow(path: Path) -> None:
     _followed[:] = [path]
 
 
-def seed(value: str | None) -> None:
-    """Draw from the beginning of this seed's row; None: at random."""
+def seed(value: str | None, drawn: int = 0) -> None:
+    """Draw from this seed's row, of which so many were drawn already; None: at random."""
     (path,) = _followed
     if value is None:
         path.unlink(missing_ok=True)
     else:
-        path.write_text(json.dumps({"seed": value, "drawn": 0}), encoding="utf-8")
+        path.write_text(json.dumps({"seed": value, "drawn": drawn}), encoding="utf-8")
 
 
 def seeded() -> tuple[str, int] | None:

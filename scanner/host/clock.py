@@ -27,6 +27,15 @@ class Setting:
         """The service's time at a moment of the machine's."""
         return self.told + (real - self.real) * self.rate
 
+    def later(self) -> Setting:
+        """The same time and rate, told at the present moment of the machine."""
+        now = time.time()
+        return Setting(now, self.at(now), self.rate)
+
+    def from_now(self) -> Setting:
+        """What was told is told now: time goes on from there."""
+        return Setting(time.time(), self.told, self.rate)
+
 
 class _Followed:
     """The file that says how time is set; read again when it has changed."""

@@ -54,5 +54,5 @@ def delete(name: str, here: TheService, _asking: TheAdmin) -> Response:
 def apply(name: str, here: TheService, _asking: TheAdmin, wait: bool = True) -> Response:
     """Make what is missing of it. Without `wait` at once: health says when it is ready."""
     seed, base = Seeds(here.folders.seeds).get(name)
-    here.seeding.begin(name, seed, base)
-    return ours("seed", here.seeding.wait() if wait else here.seeding.told() or {}, 200 if wait else 202)
+    sown = here.seeding.begin(name, seed, base)
+    return ours("seed", sown.wait() if wait else sown.told(), 200 if wait else 202)

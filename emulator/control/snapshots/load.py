@@ -6,10 +6,12 @@ import uuid
 from contextlib import ExitStack
 from pathlib import Path
 
-from emulator.control.snapshots import rows, trees
+from emulator.control.snapshots import determinism, rows, trees
+from emulator.control.snapshots.determinism import Determinism
 from emulator.control.snapshots.shelf import Shelf, Snapshot, fit, remove
 from emulator.errors import Conflict
-from emulator.folders import CONTENTS
+from emulator.folders import SAVED
+from emulator.jobs.clouds import Leftover, leftovers, take_away
 from emulator.service import Service
 
 PATIENCE = 120.0
@@ -17,35 +19,42 @@ PATIENCE = 120.0
 
 
 def load(here: Service, name: str) -> dict[str, str]:
-    """Jobs that run are ended. Answers each instance with how it is now. Raises `NotFound`, `UserError`, `Conflict`; then nothing has changed."""
+    """Jobs and a seed that are under way are ended. Answers each instance with how it is now. Raises `NotFound`, `UserError`, `Conflict`; then nothing has changed."""
     shelf = Shelf(here.folders.snapshots)
     saved, folder = fit(shelf.read(name)), shelf.find(name)
-    found = rows.read(folder / "tables")
+    found, when = rows.read(folder / "tables"), determinism.read(folder)
     _refuse(here, folder / "instances")
     staged = here.folders.snapshots / f".loading-{uuid.uuid4().hex}"
     try:
         trees.copy(folder / "files", staged)
-        _exchange(here, saved, found, staged, (folder / "secrets.key").read_bytes() if (folder / "secrets.key").exists() else b"")
+        elsewhere = _exchange(here, saved, found, staged, (folder / "secrets.key").read_bytes() if (folder / "secrets.key").exists() else b"", when)
     finally:
         remove(staged)
     here.interferences.changed()
     here.reaping.wake()
+    take_away(here.folders, elsewhere)
     return _revive(here, folder / "instances")
 
 
-def _exchange(here: Service, saved: Snapshot, found: rows.Rows, staged: Path, keys: bytes) -> None:
-    """What is there for what was saved, at once."""
-    with here.queue.halted(), here.journal.book.turn, ExitStack() as adopted:
+def _exchange(here: Service, saved: Snapshot, found: rows.Rows, staged: Path, keys: bytes, when: Determinism | None) -> list[Leftover]:
+    """What is there for what was saved, at once. Answers what jobs that were ended had begun in clouds elsewhere."""
+    with here.seeding.halted(), here.queue.halted(), here.journal.book.turn, ExitStack() as adopted:
+        with here.database.read() as before:
+            elsewhere = leftovers(before, here.vault)
         if keys:
             adopted.enter_context(here.vault.adopting(keys))
         with here.database.write() as session:
             here.journal.catch_up()
             rows.replace(session, found, saved.sequences)
             session.flush()
-            here.reaping.set_aside(here.folders.contents())
-            for part in CONTENTS:
+            parts = [part for part in SAVED if (staged / part).exists()]
+            here.reaping.set_aside([here.folders.data / part for part in parts])
+            for part in parts:
                 (staged / part).rename(here.folders.data / part)
+            if when is not None:
+                determinism.put(when)
             here.journal.book.mark = saved.sequences.get("job_event", 0)
+    return elsewhere
 
 
 def _refuse(here: Service, kept: Path) -> None:

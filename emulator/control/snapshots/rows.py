@@ -49,8 +49,9 @@ def read(folder: Path) -> Rows:
 
 def _rows(file: Path, table: Table) -> tuple[list[dict[str, Any]], list[str]]:
     columns = {column.name for column in table.columns}
+    begin: dict[str, Any] = {column.name: None for column in table.columns if column.nullable and not column.primary_key}
     try:
-        rows = json.loads(file.read_bytes())
+        rows = [{**begin, **row} for row in json.loads(file.read_bytes())]
         wrong = [f"{table.name}: row {number} has other columns" for number, row in enumerate(rows) if set(row) != columns]
     except (ValueError, TypeError) as error:
         return [], [f"{table.name}: {error}"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sqlmodel import col, select
 
-from emulator.control.snapshots import rows, trees
+from emulator.control.snapshots import determinism, rows, trees
 from emulator.control.snapshots.shelf import Shelf, Snapshot
 from emulator.errors import Conflict
-from emulator.folders import CONTENTS
+from emulator.folders import SAVED
 from emulator.resources.accounts.tables import CloudAccount
 from emulator.resources.deployments.tables import Deployment
 from emulator.resources.migrations.tables import Migration
@@ -23,15 +23,16 @@ INSTANCES = frozenset({"instances"})
 
 
 def save(here: Service, name: str, *, replace: bool = False) -> Snapshot:
-    """Raises `Conflict` while jobs, migrations or agents are under way, for a name that is taken, and for instances whose disk is not here."""
+    """Raises `Conflict` while jobs, migrations, agents or a seed are under way, for a name that is taken, and for instances whose disk is not here."""
     shelf = Shelf(here.folders.snapshots)
-    with here.queue.still(), shelf.new(name, replace=replace) as folder:
+    with here.queue.still(), here.seeding.still(), shelf.new(name, replace=replace) as folder:
         _refuse(here)
         instances = _instances(here, folder / "instances")
         with here.database.write() as session:
             counts, sequences = rows.write(session, folder / "tables")
-            for part in CONTENTS:
+            for part in SAVED:
                 trees.copy(here.folders.data / part, folder / "files" / part, without=INSTANCES if part == "cloud" else frozenset())
+            determinism.write(folder)
         keys = here.vault.keys()
         if keys:
             (folder / "secrets.key").touch(mode=0o600)

@@ -3,6 +3,7 @@
 snapshot.json    what it is: name, time, format, revision of the database, how much there is of what
 tables/NAME.json the rows of one table, a dictionary each
 files/           the folders of the data folder (`emulator/folders.py`); large files are hard links, which never change
+determinism.json how time is set and numbers are seeded
 instances/       instances of the local cloud, with their disks
 secrets.key      opens the secrets in the tables
 """
@@ -20,7 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from emulator.errors import Conflict
 from scanner.errors import HostileInput, NotFound, UserError
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
+"""Formats that can be loaded. The first had neither seeds nor `determinism.json`: what there is of both stays when one is loaded."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -115,9 +118,10 @@ def fit(found: Snapshot) -> Snapshot:
     """The snapshot, when this Forgelet can load it. Raises `UserError`."""
     from emulator.storage.schema import HEAD
 
-    if found.format != FORMAT:
-        raise UserError(f"snapshot '{found.name}' has format {found.format}, this Forgelet reads {FORMAT}", hint="load it with the Forgelet that made it")
-    if found.revision != HEAD:
+    if found.format not in READABLE:
+        raise UserError(f"snapshot '{found.name}' has format {found.format}, this Forgelet reads {' and '.join(map(str, READABLE))}", hint="load it with the Forgelet that made it")
+    # Columns that came since have a value to begin with (`rows.py`).
+    if found.revision > HEAD:
         raise UserError(f"snapshot '{found.name}' has revision {found.revision} of the database, this Forgelet {HEAD}", hint=f"load it with Forgelet {found.forgelet}")
     return found
 

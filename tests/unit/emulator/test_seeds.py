@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,7 +111,7 @@ def test_the_service_is_ready_when_its_seed_is_there(drive: Any, base: Path, tas
     health = drive.http.get("/_forgelet/health").json()
     assert (health["ready"], health["seed"]["name"], health["seed"]["state"]) == (False, "shop", "seeding")
     tasks.gate.set()
-    drive.service.seeding.wait()
+    drive.service.seeding.last.wait()
     assert drive.http.get("/_forgelet/health").json()["ready"] is True
 
 
@@ -129,6 +131,60 @@ def test_a_job_that_fails_stops_it_with_the_jobs_own_words(drive: Any, base: Pat
     told = drive.error(drive.http.post(f"{SEEDS}/shop/apply"), 500)
     assert "no mirror today" in told["localizedErrorMsg"]["message"]
     assert drive.http.post(f"{SEEDS}/shop/apply").json()["made"] == ["image of live by builder.yml"]
+
+
+def test_each_builder_file_makes_its_image_of_a_scan_once(drive: Any, base: Path) -> None:
+    (base / "larger.yml").write_text(BUILDER.replace("2000", "3000"))
+    put(drive, base, "scans:\n- {name: live, source: 'docker:web', overlay: true}\nimages:\n- {scan: live, spec: builder.yml}\n- {scan: live, spec: larger.yml}\n")
+    assert drive.http.post(f"{SEEDS}/shop/apply").json()["made"] == ["scan live", "image of live by builder.yml", "image of live by larger.yml"]
+    (base / "larger.yml").write_text("# the same, a line further down\n" + BUILDER.replace("2000", "3000"))
+    assert drive.http.post(f"{SEEDS}/shop/apply").json()["made"] == []
+    assert [one["installProfile"]["diskSize"] for one in drive.http.get("/api/users/root/images").json()["images"]["image"]] == [2000, 3000]
+
+
+def sowing(drive: Any, base: Path, tasks: Any) -> threading.Thread:
+    """A seed that is being sown, at its first scan, for somebody who waits for it; its answer is in `told`."""
+    put(drive, base)
+    tasks.gate.clear()
+    waiting = threading.Thread(target=lambda: setattr(waiting, "told", drive.http.post(f"{SEEDS}/shop/apply")))
+    waiting.start()
+    while not (drive.service.seeding.told() or {}).get("step", "").startswith("scan live") or not drive.service.ledger.jobs("running"):
+        time.sleep(0.01)
+    return waiting
+
+
+def test_a_reset_ends_the_seed_that_is_being_sown_and_the_service_is_ready(drive: Any, base: Path, tasks: Any) -> None:
+    waiting = sowing(drive, base, tasks)
+    assert drive.http.post("/_forgelet/reset").status_code == 200
+    assert drive.http.get("/_forgelet/health").json()["ready"] is True
+    tasks.gate.set()
+    waiting.join(10)
+    assert "was ended at scan live" in drive.error(waiting.told, 409)["localizedErrorMsg"]["message"]  # type: ignore[attr-defined]
+    assert drive.http.get(SCANS).json() == {"scannedInstances": {"scannedInstance": []}}
+    assert drive.http.post(f"{SEEDS}/shop/apply").status_code == 200
+
+
+def test_a_reset_with_a_seed_takes_the_place_of_one_that_is_being_sown(drive: Any, base: Path, tasks: Any) -> None:
+    waiting = sowing(drive, base, tasks)
+    put(drive, base, "scans:\n- {name: recorded, report: report}\n", name="small")
+    told = drive.http.post("/_forgelet/reset", params={"seed": "small"})
+    assert (told.status_code, told.json()["seed"]["made"]) == (200, ["scan recorded"]), told.text
+    tasks.gate.set()
+    waiting.join(10)
+    assert [one["name"] for one in drive.http.get(SCANS).json()["scannedInstances"]["scannedInstance"]] == ["recorded"]
+    assert drive.http.get("/_forgelet/health").json()["ready"] is True
+
+
+def test_a_snapshot_is_not_saved_while_a_seed_is_sown_and_ends_it_when_it_is_loaded(drive: Any, base: Path, tasks: Any) -> None:
+    assert drive.http.post("/_forgelet/snapshots/empty").status_code == 201
+    waiting = sowing(drive, base, tasks)
+    drive.error(drive.http.post("/_forgelet/snapshots/half"), 409)
+    assert drive.http.post("/_forgelet/snapshots/empty/load").status_code == 200
+    assert drive.http.get("/_forgelet/health").json()["ready"] is True
+    tasks.gate.set()
+    waiting.join(10)
+    drive.error(waiting.told, 409)  # type: ignore[attr-defined]
+    assert drive.http.get(SEEDS).json() == {"seeds": {"seed": []}}
 
 
 @pytest.mark.parametrize(
@@ -171,3 +227,30 @@ def test_seeds_are_kept_by_name_and_are_for_administrators(drive: Any, base: Pat
     drive.error(drive.http.post(f"{SEEDS}/shop/apply"), 404)
     drive.error(drive.http.post("/_forgelet/reset", params={"seed": "shop"}), 404)
     drive.error(put(drive, base, name=".hidden"), 400)
+
+
+REPORTS = "/_forgelet/reports"
+
+
+@pytest.mark.parametrize(("mode", "arcname"), [("w", "."), ("w:gz", "report")])
+def test_a_recorded_report_that_is_sent_becomes_a_scan_of_whoever_sends_it(drive: Any, base: Path, mode: Any, arcname: str) -> None:
+    drive.http.post("/_forgelet/users", json={"login": "alice", "password": "secret"})
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as tar:
+        tar.add(base / "report", arcname=arcname)
+    made = drive.http.post(REPORTS, params={"name": "sent"}, content=packed.getvalue(), auth=("alice", "secret"))
+    assert made.status_code == 201, made.text
+    assert made.json()["status"]["complete"] and made.json()["uri"].startswith("users/alice/")
+    assert drive.http.get(f"/api/{made.json()['uri']}/report", auth=("alice", "secret")).json()["system"]["hostname"] == "web"
+    assert list((drive.service.folders.data / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("member", ["", "../head.json", "other.json"])
+def test_what_is_no_report_is_refused_and_leaves_nothing(drive: Any, member: str) -> None:
+    packed = io.BytesIO()
+    if member:
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo(member))
+    drive.error(drive.http.post(REPORTS, params={"name": "sent"}, content=packed.getvalue() or b"no archive"), 422)
+    assert drive.http.get(SCANS).json() == {"scannedInstances": {"scannedInstance": []}}
+    assert list((drive.service.folders.data / "uploads").iterdir()) == []

@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 import json
 import re
+import sqlite3
 import tarfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+import yaml
 import zstandard
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator.app import make_app, make_service
+from emulator.jobs import bundles, templates
+from emulator.jobs.inprocess import InProcessQueue
 from emulator.routing import operations
 from emulator.settings import Settings
+from emulator.wire import answer
+from scanner.host import chance, clock
 
 SNAPSHOTS = "/_forgelet/snapshots"
 SCANS = "/api/users/root/scannedinstances"
+MIGRATIONS = "/api/users/root/migrations"
 ACCOUNT = {"targetPlatform": {"name": "openstack"}, "keystoneUrl": "http://127.0.0.1:1", "keystoneVersion": "v3", "glanceUrl": "http://127.0.0.1:1", "login": "x", "password": "y"}
-NO_READS = ("/_forgelet/health", "/_forgelet/journal", "/_forgelet/snapshots", "/_forgelet/reset", "/_forgelet/capabilities", "/_forgelet/targets", "/_forgelet/cache", "/resources", "/_forgelet/faults/points", "/_forgelet/clock")
+NO_READS = ("/_forgelet/health", "/_forgelet/journal", "/_forgelet/snapshots", "/_forgelet/reset", "/_forgelet/capabilities", "/_forgelet/targets", "/_forgelet/cache", "/resources", "/_forgelet/faults/points")
 """What tells of the machine, of the journal and of snapshots themselves, or what makes something."""
+PASSWORDS = ("secret", "other")
+NOT_THE_LABS = re.compile(r'"timestamp":"[^"]*"|"real":"[^"]*"|"now":"[^"]*"(?=.*"set":false)')
+"""When a refusal was written, and what time it is for the machine."""
 
 
+@cache
 def reads() -> list[str]:
-    """Every read that the service has, for two numbers of each parameter."""
+    """Every read that the service has, for two numbers of each parameter; the first of each thing is of the first of what it is in."""
     found: list[str] = []
     for one in operations().all:
         if one.method == "GET" and not one.path.startswith(NO_READS) and not one.name.startswith("agents"):
             names = [name for name in re.findall(r"\{(\w+)[^}]*\}", one.path) if name not in ("uid", "login")]
-            for values in itertools.product("12", repeat=len(names)):
+            for values in itertools.combinations_with_replacement("12", len(names)):
                 path = one.path.replace("{uid}", "root").replace("{login}", "root")
                 for name, value in zip(names, values, strict=True):
                     path = re.sub(rf"\{{{name}[^}}]*\}}", value, path, count=1)
@@ -42,9 +58,44 @@ def reads() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def answers(http: TestClient) -> dict[str, tuple[int, str]]:
-    """What each of them answers; the time at which a refusal was written is not the lab's."""
-    return {path: (answer.status_code, re.sub(r'"timestamp":"[^"]*"', "", answer.text)) for path in reads() for answer in [http.get(path)]}
+@cache
+def others_reads() -> list[str]:
+    """Those of what belongs to a user, who has one of each at most."""
+    mine = [path for path in reads() if path.startswith(("/api/users/root", "/_forgelet/users/root")) and not re.search(r"/2(/|$)", path)]
+    return [*mine, "/_forgelet/seeds", "/api/status"]
+
+
+def answers(http: TestClient) -> dict[tuple[str, str, str], tuple[int, str]]:
+    """What each of them answers, to each user with each password that he may have."""
+    asked = [("root", "forgelet", path) for path in reads()]
+    for login in ("u1", "u2"):
+        for password in PASSWORDS:
+            if http.get(f"/api/users/{login}", auth=(login, password)).status_code == 200:
+                asked += [(login, password, path.replace("users/root", f"users/{login}")) for path in others_reads()]
+    assert http.portal is not None
+    return http.portal.call(_all, http.app, asked)
+
+
+async def _all(app: Any, asked: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], tuple[int, str]]:
+    """Asked of the application itself: a client costs more than the answers do, and there are thousands."""
+    return {one: await _answer(app, *one) for one in asked}
+
+
+async def _answer(app: Any, login: str, password: str, path: str) -> tuple[int, str]:
+    told: list[Any] = []
+    asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict[str, Any]:
+        # Who streams listens for a client that goes away; this one stays.
+        return next(asked, None) or await anyio.sleep_forever()
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    headers = [(b"authorization", b"Basic " + base64.b64encode(f"{login}:{password}".encode())), (b"accept", b"application/json")]
+    place = {"scheme": "http", "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b"", "client": ("testclient", 1), "server": ("testserver", 80)}
+    await app({"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "headers": headers, "extensions": {}, **place}, receive, send)
+    return told[0]["status"], NOT_THE_LABS.sub("", b"".join(one.get("body", b"") for one in told[1:]).decode(errors="replace"))
 
 
 class Lab:
@@ -71,11 +122,49 @@ class Lab:
     def publish(self, n: int) -> None:
         self.settled(self.http.post(f"{SCANS}/1/scans/1/images/{n}/pimages", json={"xsiType": "PublishImageOpenStack", "credAccount": {"name": "local"}, "displayName": f"p{n}"}))
 
+    def _upload(self, place: str, member: str, document: dict[str, Any]) -> None:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            for name, data in {"l.txt": b"licence", member: yaml.safe_dump(document).encode()}.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        uri = self.http.post(f"/api/users/root/{place}").json()["uri"]
+        self.http.post(f"/api/{uri}/uploads", content=packed.getvalue(), headers={"Content-Type": "application/xml"})
+        self.settled(self.http.get(f"/api/{uri}"))
+
+    def template(self, n: int) -> None:
+        stack = {"name": "plain", "version": f"{n}.0", "os": {"name": "Debian", "version": "12", "arch": "x86_64"}}
+        self._upload("imports", "template.yml", {"stack": stack, "builders": None})
+
+    def bundle(self, n: int) -> None:
+        self._upload("bundleimports", "bundle.yml", {"name": "tools", "version": f"{n}.0", "description": "x", "files": [{"name": "l.txt", "source": "l.txt"}]})
+
+    def migration(self, n: int) -> None:
+        builder = {"type": "openstack", "installation": {"diskSize": 2000}, "hardwareSettings": {"memory": 1024}, "account": "local", "imageName": "moved"}
+        made = self.http.post(f"{MIGRATIONS}/launches", json={"name": f"m{n}", "target": "docker:web", "builder": builder}).json()
+        deadline = time.monotonic() + 30
+        while self.http.get(f"{MIGRATIONS}/{made['dbId']}").json()["state"] == "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def account(self, n: int) -> None:
         self.http.post("/api/users/root/accounts", json={**ACCOUNT, "name": f"a{n}"})
 
     def user(self, n: int) -> None:
         self.http.post("/_forgelet/users", json={"login": f"u{n}", "password": "secret"})
+
+    def users_scan(self, n: int) -> None:
+        self.settled(self.http.post(f"/api/users/u{n}/scannedinstances", json={"name": "his", "target": "docker:web"}, auth=(f"u{n}", "secret")))
+
+    def password(self, n: int) -> None:
+        self.http.put(f"/_forgelet/users/u{n}/password", json={"password": "other"})
+
+    def users_reset(self, n: int) -> None:
+        self.http.post("/_forgelet/reset", params={"user": f"u{n}"})
+
+    def delete_user(self, n: int) -> None:
+        self.http.delete(f"/_forgelet/users/u{n}")
 
     def key(self, n: int) -> None:
         self.http.post("/_forgelet/users/root/keys")
@@ -86,6 +175,34 @@ class Lab:
     def fault(self, n: int) -> None:
         self.http.post("/_forgelet/faults", json={"stage": "export.pack", "times": n})
 
+    def clock(self, n: int) -> None:
+        self.http.put("/_forgelet/clock", json={"at": f"20{n}1-05-01T12:00:00Z", "rate": 0})
+
+    def clock_off(self, n: int) -> None:
+        self.http.delete("/_forgelet/clock")
+
+    def ids(self, n: int) -> None:
+        self.http.put("/_forgelet/ids", json={"seed": n})
+
+    def draw(self, n: int) -> None:
+        for _ in range(n):
+            chance.identifier()
+
+    def seed(self, n: int) -> None:
+        self.http.put(f"/_forgelet/seeds/s{n}", json={"text": f"users:\n- {{login: u{n}, password: secret}}"})
+
+    def delete_seed(self, n: int) -> None:
+        self.http.delete(f"/_forgelet/seeds/s{n}")
+
+    def delete_template(self, n: int) -> None:
+        self.http.delete(f"/api/users/root/appliances/{n}")
+
+    def delete_bundle(self, n: int) -> None:
+        self.http.delete(f"/api/users/root/mysoftware/{n}")
+
+    def delete_migration(self, n: int) -> None:
+        self.http.delete(f"{MIGRATIONS}/{n}")
+
     def delete_image(self, n: int) -> None:
         self.http.delete(f"/api/users/root/images/{n}")
 
@@ -93,7 +210,9 @@ class Lab:
         self.http.delete(f"{SCANS}/{n}")
 
     def delete_account(self, n: int) -> None:
-        self.http.delete(f"/api/users/root/accounts/{n}")
+        for one in self.http.get("/api/users/root/accounts").json()["credAccounts"]["credAccount"]:
+            if one["name"] == f"a{n}":
+                self.http.delete(f"/api/{one['uri']}")
 
     def reset(self, n: int) -> None:
         self.http.post("/_forgelet/reset")
@@ -103,11 +222,27 @@ DEEDS = [name for name in vars(Lab) if not name.startswith("_") and name != "set
 deeds = st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(1, 2)), max_size=8)
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@pytest.fixture
+def whole(drive: Any, tasks: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A service that has templates and bundles too."""
+    # That every answer is whole XML too is looked at by everybody else.
+    monkeypatch.setattr(answer, "checked", False)
+    drive.service.queue = InProcessQueue(drive.service.ledger, drive.service.folders, {**tasks.table(), "import": templates.read, "bundle-import": bundles.read})
+    drive.service.queue.start()
+    yield drive
+    clock.put(None)
+    chance.seed(None)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(before=deeds, after=deeds)
-def test_whatever_happens_after_a_save_every_read_answers_as_then_once_it_is_loaded(drive: Any, before: Any, after: Any) -> None:
-    lab = Lab(drive)
+def test_whatever_happens_after_a_save_every_read_answers_as_then_once_it_is_loaded(whole: Any, before: Any, after: Any) -> None:
+    drive, lab = whole, Lab(whole)
     lab.reset(0)
+    for number in (1, 2):
+        lab.users_reset(number)
+        lab.delete_user(number)
+        lab.delete_seed(number)
     for name, number in [("scan", 1), ("image", 1), ("publish", 1), *before]:
         getattr(lab, name)(number)
     assert drive.http.post(f"{SNAPSHOTS}/then", params={"replace": True}).status_code == 201
@@ -119,8 +254,61 @@ def test_whatever_happens_after_a_save_every_read_answers_as_then_once_it_is_loa
     now = answers(drive.http)
     assert {path: now[path] for path in now if now[path] != then[path]} == {}
     assert sum(status == 200 for status, _ in then.values()) > 20
-    assert then["/api/users/root/pimages"][1] != then["/api/users/root/deployments"][1]
-    assert '"imageUri"' in then["/api/users/root/pimages"][1]
+    assert then["root", "forgelet", "/api/users/root/pimages"][1] != then["root", "forgelet", "/api/users/root/deployments"][1]
+    assert '"imageUri"' in then["root", "forgelet", "/api/users/root/pimages"][1]
+
+
+def test_every_deed_does_something(whole: Any) -> None:
+    """A deed that is always refused would prove nothing."""
+    lab, files = Lab(whole), whole.service.folders
+
+    def kept() -> list[Any]:
+        with closing(sqlite3.connect(files.database)) as database:
+            return [list(database.iterdump()), *(file.read_bytes() for file in sorted([*files.data.glob("*.json"), *files.seeds.iterdir()]))]
+
+    for name in DEEDS:
+        before = kept()
+        getattr(lab, name)(1)
+        assert kept() != before, name
+
+
+def test_the_clock_goes_on_from_the_moment_of_the_save_and_numbers_from_the_next_one(drive: Any) -> None:
+    drive.http.put("/_forgelet/clock", json={"at": "2030-05-01T12:00:00Z", "rate": 60})
+    drive.http.put("/_forgelet/ids", json={"seed": "lab"})
+    chance.identifier()
+    drive.http.post(f"{SNAPSHOTS}/then")
+    next_one = chance.identifier()
+    drive.http.put("/_forgelet/clock", json={"at": "2040-01-01T00:00:00Z"})
+    drive.http.put("/_forgelet/ids", json={"seed": "elsewhere"})
+    drive.http.post(f"{SNAPSHOTS}/then/load")
+    told = drive.http.get("/_forgelet/clock").json()
+    assert (told["now"][:11], told["rate"]) == ("2030-05-01T", 60)
+    assert chance.identifier() == next_one
+
+
+def test_one_of_the_first_format_loads_and_leaves_time_numbers_and_seeds_as_they_are(drive: Any) -> None:
+    drive.scan()
+    drive.http.post(f"{SNAPSHOTS}/old")
+    folder = drive.service.folders.snapshots / "old"
+    (folder / "determinism.json").unlink()
+    (folder / "files/seeds").rmdir()
+    (folder / "snapshot.json").write_text(json.dumps({**json.loads((folder / "snapshot.json").read_bytes()), "format": 1}))
+    drive.http.post("/_forgelet/reset")
+    drive.http.put("/_forgelet/clock", json={"at": "2030-05-01T12:00:00Z", "rate": 0})
+    drive.http.put("/_forgelet/ids", json={"seed": "lab"})
+    drive.http.put("/_forgelet/seeds/here", json={"text": "users: []"})
+    assert drive.http.post(f"{SNAPSHOTS}/old/load").status_code == 200
+    assert drive.http.get(f"{SCANS}/1/scans/1").status_code == 200
+    assert drive.http.get("/_forgelet/clock").json()["now"] == "2030-05-01T12:00:00.000Z"
+    assert drive.http.get("/_forgelet/ids").json()["seed"] == "lab"
+    assert drive.http.get("/_forgelet/seeds").json() == {"seeds": {"seed": [{"name": "here"}]}}
+
+
+def test_what_says_how_time_was_set_must_be_readable_before_anything_changes(filled: Any) -> None:
+    filled.http.post(f"{SNAPSHOTS}/one")
+    (filled.service.folders.snapshots / "one/determinism.json").write_text('{"clock": 4}')
+    filled.error(filled.http.post(f"{SNAPSHOTS}/one/load"), 400)
+    assert filled.http.get("/api/users/root/images/1").status_code == 200
 
 
 def test_the_reads_are_all_there_are() -> None:
@@ -259,7 +447,7 @@ def test_what_is_no_snapshot_is_refused_and_leaves_nothing(filled: Any, made: Ca
     assert not (filled.service.folders.data / "outside").exists()
 
 
-@pytest.mark.parametrize(("field", "value", "words"), [("format", 2, "format 2"), ("revision", "0009", "revision 0009")])
+@pytest.mark.parametrize(("field", "value", "words"), [("format", 3, "format 3"), ("revision", "0009", "revision 0009")])
 def test_one_of_another_version_is_refused_before_anything_changes(filled: Any, field: str, value: Any, words: str) -> None:
     filled.http.post(f"{SNAPSHOTS}/one")
     file = filled.service.folders.snapshots / "one/snapshot.json"
