@@ -81,7 +81,7 @@ def make_app(service: Service) -> FastAPI:
     faults.install(app)
     app.add_middleware(Lasting, version=service.database.version)
     app.add_middleware(Tidy)
-    app.add_middleware(Interference, known=service.interferences, database=service.database, operations=operations)
+    app.add_middleware(Interference, known=service.interferences, database=service.database, operations=operations, asking=service.authenticator.asking)
     app.add_middleware(Guard, token=service.settings.token)
     app.add_middleware(Recorder, book=service.journal.book, operations=operations, stamp=stamp.now)
     if service.settings.journal is not None:

@@ -16,6 +16,7 @@ import threading
 from urllib.parse import parse_qs, unquote_to_bytes
 
 from sqlmodel import select
+from starlette.types import Scope
 
 from emulator.errors import Forbidden, Unauthorized
 from emulator.resources.accounts.tables import local_account
@@ -23,6 +24,7 @@ from emulator.resources.users.tables import ApiKey, User
 from emulator.storage import stamp
 from emulator.storage.engine import Database
 from emulator.storage.vault import Vault
+from emulator.wire.negotiation import header
 
 _COST = {"n": 2**14, "r": 8, "p": 1}
 _HINT = "give --user and --password, or set FORGELET_USER and FORGELET_PASSWORD"
@@ -65,6 +67,13 @@ class Authenticator:
         """Until the first user is there."""
         if self._seeding is not None:
             self._seeding.join()
+
+    def asking(self, scope: Scope) -> User:
+        """Who a request is from, by its login or its signature. Raises `Unauthorized`, `Forbidden`."""
+        given, query = header(scope, b"authorization"), scope["query_string"]
+        if not given and b"signature=" in query:
+            return self.signer(scope.get("raw_path", b"") + b"?" + query)
+        return self.user(given)
 
     def user(self, header: str | None) -> User:
         """Raises `Unauthorized`, `Forbidden`; takes as long for a login that does not exist as for a wrong password."""

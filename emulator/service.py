@@ -77,11 +77,7 @@ TheService = Annotated[Service, Depends(service)]
 
 def user(request: Request, here: TheService) -> User:
     """Who is asking. Raises `Unauthorized`, `Forbidden`."""
-    header, query = request.headers.get("authorization"), request.scope["query_string"]
-    if header is None and b"signature=" in query:
-        found = here.authenticator.signer(request.scope.get("raw_path", b"") + b"?" + query)
-    else:
-        found = here.authenticator.user(header)
+    found = here.authenticator.asking(request.scope)
     request.scope.setdefault("state", {})[ASKING] = found.login
     return found
 

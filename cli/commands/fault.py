@@ -22,8 +22,8 @@ def list_faults(
 ) -> None:
     """List the faults that can still happen, with how often they did."""
     answer = client(context).control("GET", "faults", spent=spent)
-    rows = [(one["dbId"], one["stage"] or one["operation"], one["action"], _when(one), one["met"], one["hits"]) for one in answer["faults"]["fault"]]
-    show(answer, output, ("Id", "At", "Action", "When", "Met", "Hits"), rows, "faults")
+    rows = [(one["dbId"], one["stage"] or one["operation"], one["user"] or "everybody", one["action"], _when(one), one["met"], one["hits"]) for one in answer["faults"]["fault"]]
+    show(answer, output, ("Id", "At", "Of", "Action", "When", "Met", "Hits"), rows, "faults")
 
 
 def _when(fault: dict[str, Any]) -> str:
@@ -80,6 +80,8 @@ def points(context: typer.Context, output: Output = Format.TABLE) -> None:
     if output is Format.JSON:
         render.as_json(told)
         return
-    render.say(render.table(("Stage",), [(one,) for one in told["stages"]]))
+    within = told["within"]
+    reach = [(one, "-".join(map(str, within[one]["percent"] or ())), "yes" if within[one]["bytes"] else "") for one in told["stages"]]
+    render.say(render.table(("Stage", "Percent", "Bytes"), reach))
     rows = [(", ".join(map(str, one["numbers"])), one["name"], one["operation"]) for one in told["operations"]]
     render.say(render.table(("UForge's call", "Name", "Operation"), rows))

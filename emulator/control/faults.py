@@ -7,11 +7,12 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, delete, or_, select
 
 from emulator.control.tables import Fault
-from emulator.errors import Dropped, FaultSet
-from emulator.jobs.stages import known
+from emulator.errors import Dropped, FaultSet, Forbidden
+from emulator.jobs.stages import STAGES, known, unreachable
 from emulator.storage.engine import Database
 from scanner.errors import NotFound, UserError
 from scanner.host import clock
@@ -52,46 +53,56 @@ def _problems(fault: Fault) -> list[str]:
         found.append("percent and after are for stages of jobs")
     if fault.percent is not None and fault.after is not None:
         found.append("percent, or after, and not both")
+    if fault.stage in STAGES:
+        found += unreachable(fault.stage, fault.percent, fault.after)
     if fault.action == "slow" and not fault.delay:
         found.append("delay: how many seconds slower?")
     return found
 
 
-def asked(database: Database, *, spent: bool = False) -> Sequence[Fault]:
-    """Those that can still happen; with `spent`, those that cannot any more too."""
+def meets(user_id: int) -> ColumnElement[bool]:
+    """Those that happen to a user: his own, and everybody's."""
+    return or_(col(Fault.user_id) == user_id, col(Fault.user_id).is_(None))
+
+
+def asked(database: Database, user_id: int | None = None, *, spent: bool = False) -> Sequence[Fault]:
+    """Those that can still happen, to that user when one is given; with `spent`, those that cannot any more too."""
     with database.read() as session:
-        found = session.exec(select(Fault).order_by(col(Fault.id))).all()
+        every = select(Fault).order_by(col(Fault.id))
+        found = session.exec(every if user_id is None else every.where(meets(user_id))).all()
     return [one for one in found if spent or one.waiting]
 
 
-def find(database: Database, number: int) -> Fault:
-    """Raises `NotFound`."""
+def find(database: Database, number: int, user_id: int | None = None) -> Fault:
+    """One that happens to that user, when one is given. Raises `NotFound`."""
     with database.read() as session:
         found = session.get(Fault, number)
-    if found is None:
+    if found is None or (user_id is not None and found.user_id not in (None, user_id)):
         raise NotFound(f"there is no fault {number}", hint="forgelet fault list")
     return found
 
 
-def forget(database: Database, number: int | None = None) -> None:
-    """No faults from now on, or not that one. Raises `NotFound`."""
-    if number is not None:
-        find(database, number)
+def forget(database: Database, number: int | None = None, user_id: int | None = None) -> None:
+    """No faults from now on, or not that one; of one user when he is given. Raises `NotFound`, `Forbidden` for one that is everybody's."""
+    if number is not None and find(database, number, user_id).user_id != user_id and user_id is not None:
+        raise Forbidden(f"fault {number} happens to everybody: an administrator set it", hint="only an administrator may take it away")
+    gone = delete(Fault)
+    gone = gone if number is None else gone.where(col(Fault.id) == number)
     with database.write() as session:
-        session.exec(delete(Fault) if number is None else delete(Fault).where(col(Fault.id) == number))
+        session.exec(gone if user_id is None else gone.where(col(Fault.user_id) == user_id))
 
 
-def armed(database: Database, stage: str) -> list[Fault]:
-    """Those that wait for a point within the stage: a percentage, or a number of bytes."""
+def armed(database: Database, stage: str, user_id: int) -> list[Fault]:
+    """Those that wait for a point within the stage of a user's job: a percentage, or a number of bytes."""
     with database.read() as session:
         later = or_(col(Fault.percent).is_not(None), col(Fault.after).is_not(None))
-        return [one for one in session.exec(select(Fault).where(Fault.stage == stage, later)).all() if one.waiting]
+        return [one for one in session.exec(select(Fault).where(Fault.stage == stage, later, meets(user_id))).all() if one.waiting]
 
 
-def take_at(database: Database, stage: str) -> Fault | None:
-    """What happens at the begin of the stage, counted as having happened; None where nothing does."""
+def take_at(database: Database, stage: str, user_id: int) -> Fault | None:
+    """What happens at the begin of the stage of a user's job, counted as having happened; None where nothing does."""
     with database.read() as session:
-        here = select(Fault.id).where(Fault.stage == stage, col(Fault.percent).is_(None), col(Fault.after).is_(None))
+        here = select(Fault.id).where(Fault.stage == stage, col(Fault.percent).is_(None), col(Fault.after).is_(None), meets(user_id))
         numbers = session.exec(here.order_by(col(Fault.id))).all()
     return take(database, [number for number in numbers if number is not None])
 

@@ -11,6 +11,8 @@ class Fault(Row, table=True):
     """What happens, and how often, when a job comes to a point of a stage or a client to an operation. One of `stage` and `operation` is set."""
 
     id: int | None = Field(default=None, primary_key=True)
+    user_id: int | None = Field(default=None, foreign_key="user.id", ondelete="CASCADE", index=True)
+    """Whose jobs and calls it happens to; None: everybody's (an administrator set it)."""
     stage: str = Field(default="", index=True)
     """`build.last-pass`"""
     operation: str = Field(default="", index=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from emulator.control import faults
 from emulator.control.tables import Fault
 from emulator.jobs.ledger import Ledger
+from emulator.resources.jobs.tables import Job
 from scanner.errors import Cancelled
 from scanner.host import clock
 
@@ -33,8 +34,9 @@ class Stop:
 class RecordedProgress:
     """Progress of one job."""
 
-    def __init__(self, ledger: Ledger, job_id: int, kind: str, stop: Stop, write: Callable[[str], None]) -> None:
-        self._ledger, self._job, self._kind, self._stop, self._write = ledger, job_id, kind, stop, write
+    def __init__(self, ledger: Ledger, job: Job, stop: Stop, write: Callable[[str], None]) -> None:
+        assert job.id is not None
+        self._ledger, self._job, self._kind, self._user, self._stop, self._write = ledger, job.id, job.kind, job.user_id, stop, write
         self._last: tuple[int, str] = (-1, "")
         self._when = 0.0
         self._armed: list[Fault] = []
@@ -43,8 +45,8 @@ class RecordedProgress:
         self._stop.check()
         qualified = f"{self._kind}.{name}"
         # Counted before the stage is told: whoever sees the stage and ends the job must not find its fault waiting for the next one.
-        fault = faults.take_at(self._ledger.database, qualified)
-        self._armed = faults.armed(self._ledger.database, qualified)
+        fault = faults.take_at(self._ledger.database, qualified, self._user)
+        self._armed = faults.armed(self._ledger.database, qualified, self._user)
         self._ledger.stage(self._job, qualified, message)
         self._write(f"[{qualified}] {message}".rstrip())
         faults.meet(fault, self._stop.check)

@@ -22,7 +22,7 @@ def carry_out(
     """Do the job and say how it ended; what nobody expected goes to the log with its traceback."""
     job = ledger.get(job_id)
     folders.work(job_id).mkdir(parents=True, exist_ok=True, mode=0o700)
-    progress = RecordedProgress(ledger, job_id, job.kind, stop, write)
+    progress = RecordedProgress(ledger, job, stop, write)
     try:
         stop.check()
         outcome = tasks[job.kind](Assignment(job, folders, ledger.database, progress, secret))

@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 from emulator.storage.engine import Database, create_tables
 from scanner.errors import UserError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`."""
 
 

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,14 +38,19 @@ def make_base(tree: Path, disk: Path, filesystem: str) -> None:
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-I", "256", "-U", filesystem, "-d", str(tree), "-E", f"offset={1 << 20}", str(disk), size], check=True)
 
 
-def build(place: Path, *, into: Path | None = None, at: Killer | None = None, formats: tuple[str, ...] = ("qcow2",)) -> Image:
-    """Build `place/plan.json` of the scan `place/scan` by the base `place/base.raw`; in `into` (`place` unless given) the image and `work`."""
+def played(place: Path) -> Callable[[BaseRequest, Path, Path, object], None]:
+    """In the place of diskimage-builder: the disk `place/base.raw`."""
 
     def play(request: BaseRequest, into: Path, work: Path, log: object) -> None:
         shutil.copyfile(place / "base.raw", into / "disk.raw")
         (into / "dpkg.log").write_text("installed\n")
 
-    base.build_base = play  # type: ignore[assignment]
+    return play
+
+
+def build(place: Path, *, into: Path | None = None, at: Killer | None = None, formats: tuple[str, ...] = ("qcow2",)) -> Image:
+    """Build `place/plan.json` of the scan `place/scan` by the base `place/base.raw`; in `into` (`place` unless given) the image and `work`."""
+    base.build_base = played(place)  # type: ignore[assignment]
     plan = BuildPlan.model_validate_json((place / "plan.json").read_bytes()).model_copy(update={"formats": list(formats)})
     image, work = (into or place) / "image", (into or place) / "work"
     for folder in (work, image):

@@ -23,7 +23,7 @@ from emulator.storage import stamp
 from scanner.errors import NotFound, UserError
 
 LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-GOES_ALONG = frozenset({"api_key", "quota", "cloud_account", "appliance_import", "bundle_import", "job"})
+GOES_ALONG = frozenset({"api_key", "quota", "cloud_account", "appliance_import", "bundle_import", "job", "fault"})
 """Tables whose rows are deleted with their user; rows in any other keep him."""
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
-FAULT = {"dbId": 3, "stage": "build.base", "operation": "", "action": "fail", "times": None, "every": 3, "skip": 1, "percent": 40, "after": None, "met": 4, "hits": 1}
+FAULT = {"dbId": 3, "user": "alice", "stage": "build.base", "operation": "", "action": "fail", "times": None, "every": 3, "skip": 1, "percent": 40, "after": None, "met": 4, "hits": 1}
+
+WITHIN = {"scan.inventory": {"percent": [0, 100], "bytes": True}, "export.pack": {"percent": None, "bytes": False}}
 
 
 def test_a_fault_is_set_as_it_was_asked_for(forgelet: Any, fake: Any) -> None:
@@ -21,7 +23,7 @@ def test_a_fault_is_set_as_it_was_asked_for(forgelet: Any, fake: Any) -> None:
 def test_faults_are_listed_with_their_hits_for_people_and_programs(forgelet: Any, fake: Any) -> None:
     fake.answers["GET /_forgelet/faults"] = {"faults": {"fault": [FAULT]}}
     told = forgelet("fault", "list")
-    assert "| 3  | build.base | fail   |" in told.out
+    assert "| 3  | build.base | alice | fail   |" in told.out
     assert "Found 1 faults" in told.out
     assert yaml.safe_load(forgelet("fault", "list", "-o", "yaml").out) == {"faults": {"fault": [FAULT]}}
     assert forgelet("fault", "list", "-o", "json").out.startswith("{")
@@ -35,9 +37,10 @@ def test_faults_are_taken_away(forgelet: Any, fake: Any) -> None:
 
 
 def test_the_points_are_listed(forgelet: Any, fake: Any) -> None:
-    fake.answers["GET /_forgelet/faults/points"] = {"stages": ["scan.inventory"], "actions": {}, "operations": [{"name": "images.index", "operation": "GET /x", "numbers": [16]}]}
+    fake.answers["GET /_forgelet/faults/points"] = {"stages": ["scan.inventory", "export.pack"], "within": WITHIN, "actions": {}, "operations": [{"name": "images.index", "operation": "GET /x", "numbers": [16]}]}
     told = forgelet("fault", "points").out
-    assert "| scan.inventory |" in told
+    assert "| scan.inventory | 0-100   | yes   |" in told
+    assert "| export.pack    |         |       |" in told
     assert "images.index" in told
 
 

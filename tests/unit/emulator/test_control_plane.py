@@ -19,7 +19,7 @@ SCANS = "/api/users/root/scannedinstances"
 def test_versions_are_told_without_a_login(http: TestClient) -> None:
     http.auth = None
     told = http.get("/_forgelet/version").json()
-    assert (told["uforge"], told["database"]) == ("3.8.13", "0001")
+    assert (told["uforge"], told["database"]) == ("3.8.13", "0002")
     assert told["forgelet"] == http.get("/_forgelet/health").json()["version"]
 
 

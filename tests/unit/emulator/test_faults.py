@@ -112,6 +112,49 @@ def test_what_goes_wrong_within_a_stage(walk: Walk, http: TestClient, fault: dic
     assert hits(http, made) == (1, 1)
 
 
+def test_a_users_fault_happens_to_his_own_calls_and_jobs_only(drive: Any) -> None:
+    for login in ("alice", "bob"):
+        drive.http.post("/_forgelet/users", json={"login": login, "password": "secret"})
+    alice, bob, root = [{"auth": (login, "secret")} for login in ("alice", "bob")] + [{}]
+    hers = drive.http.post(FAULTS, json={"operation": "16", "status": 503, "always": True}, **alice).json()
+    everybodys = ask(drive.http, operation="17", status=502, always=True)
+    assert (hers["user"], everybodys["user"]) == ("alice", None)
+    for who, login, images in ((alice, "alice", 503), (bob, "bob", 200), (root, "root", 200)):
+        assert drive.http.get(f"/api/users/{login}/images", **who).status_code == images
+        assert drive.http.get(f"/api/users/{login}/pimages", **who).status_code == 502
+    # As alice an administrator meets what is hers; who knows no password meets nothing of hers.
+    assert drive.http.get("/api/users/alice/images", auth=("root\\alice", "forgelet")).status_code == 503
+    assert drive.http.get("/api/users/alice/images", auth=("alice", "wrong")).status_code == 401
+    assert hits(drive.http, hers) == (2, 2)
+
+    drive.http.post(FAULTS, json={"stage": "scan.inventory", "always": True}, **alice)
+    ended = [drive.http.post(f"/api/users/{login}/scannedinstances", json={"name": "x", "target": "docker:web"}, **who).json()["jobId"] for who, login in ((alice, "alice"), (bob, "bob"))]
+    assert all(drive.service.queue.wait(job, 10) for job in ended)
+    assert [drive.service.ledger.get(job).state for job in ended] == ["failed", "done"]
+
+
+def test_nobody_takes_anothers_fault_away_but_an_administrator(drive: Any) -> None:
+    for login in ("alice", "bob"):
+        drive.http.post("/_forgelet/users", json={"login": login, "password": "secret"})
+    alice, bob = {"auth": ("alice", "secret")}, {"auth": ("bob", "secret")}
+    everybodys = ask(drive.http, operation="17", always=True)
+    hers, his = (drive.http.post(FAULTS, json={"operation": "16", "always": True}, **who).json() for who in (alice, bob))
+
+    def seen(**who: Any) -> list[int]:
+        return [one["dbId"] for one in drive.http.get(FAULTS, **who).json()["faults"]["fault"]]
+
+    assert (seen(**alice), seen()) == ([everybodys["dbId"], hers["dbId"]], [everybodys["dbId"], hers["dbId"], his["dbId"]])
+    drive.error(drive.http.get(f"{FAULTS}/{his['dbId']}", **alice), 404)
+    drive.error(drive.http.delete(f"{FAULTS}/{his['dbId']}", **alice), 404)
+    drive.error(drive.http.delete(f"{FAULTS}/{everybodys['dbId']}", **alice), 403)
+    assert drive.http.delete(FAULTS, **alice).status_code == 204
+    assert seen() == [everybodys["dbId"], his["dbId"]]
+    assert drive.http.post("/_forgelet/reset", params={"user": "bob"}, **bob).status_code == 200
+    assert seen() == [everybodys["dbId"]]
+    assert drive.http.delete(f"{FAULTS}/{everybodys['dbId']}").status_code == 204
+    assert seen() == []
+
+
 def test_a_point_that_is_never_reached_makes_no_fault(walk: Walk, http: TestClient) -> None:
     http.get("/api/status")
     made = ask(http, stage="publish.upload", after="21 MB")
@@ -211,6 +254,11 @@ def test_one_fault_is_taken_away_and_the_others_stay(drive: Any) -> None:
         ({"stage": "build.base", "after": "10 parsecs"}, "after"),
         ({"stage": "build.base", "every": 0}, "every"),
         ({"stage": "build.base", "often": 1}, "often"),
+        ({"stage": "build.base", "percent": 40}, "at 8 to 18 %, never at 40 %"),
+        ({"stage": "build.base", "percent": 82}, "it is there in build.convert"),
+        ({"stage": "verify.boot", "percent": 6}, "at 5 %, never at 6 %"),
+        ({"stage": "export.pack", "percent": 1}, "export.pack tells no percentage"),
+        ({"stage": "scan.capture", "after": 1}, "scan.capture counts no bytes; these do: publish.upload"),
     ],
 )
 def test_a_fault_that_cannot_happen_is_refused_with_what_could(drive: Any, wrong: dict[str, Any], words: str) -> None:

@@ -137,3 +137,19 @@ def test_every_table_of_the_service_is_made_in_a_new_database(tmp_path: Path) ->
         "assert made and made == set(SQLModel.metadata.tables), set(SQLModel.metadata.tables) - made\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "new.db")], check=True, timeout=60)
+
+
+def test_faults_of_a_database_of_the_first_revision_are_everybodys(tmp_path: Path) -> None:
+    old = Database(tmp_path / "old.db")
+    with old.write() as session:
+        for statement in (
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
+            "INSERT INTO alembic_version VALUES ('0001')",
+            'CREATE TABLE "user" (id INTEGER PRIMARY KEY)',
+            "CREATE TABLE fault (id INTEGER PRIMARY KEY, stage TEXT)",
+            "INSERT INTO fault VALUES (1, 'build.base')",
+        ):
+            session.connection().exec_driver_sql(statement)
+    prepare(old)
+    assert revision(old) == HEAD
+    assert _ask(old, "SELECT count(*) FROM fault WHERE user_id IS NULL") == 1
