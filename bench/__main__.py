@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import build, compare, listing, lists, memory, million, scan, wire
+from bench import build, compare, listing, lists, memory, million, reset, scan, wire
 
-for part in (scan, listing, lists, compare, memory, million, wire, build):
+for part in (scan, listing, lists, compare, memory, million, wire, reset, build):
     part.main()

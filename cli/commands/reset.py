@@ -25,6 +25,9 @@ def reset(
         return
     for what, count in done["removed"].items():
         say(f"{count:>6} {what.replace('_', ' ')}")
+    for what, count in done.get("givenBack", {}).items():
+        if count:
+            say(f"{count:>6} {what} given back")
     if seed:
         say(f"OK: what the seed '{seed}' asks for is there: {', '.join(done['seed']['made']) or 'nothing'}")
         return

@@ -24,17 +24,15 @@ class Reaping:
         self._thread: threading.Thread | None = None
         self._found: list[str] = []
 
-    def set_aside(self, places: Iterable[Path]) -> int:
-        """Move these out of the way, each in one step; answers how many there were. `wake` gives them back."""
+    def set_aside(self, places: Iterable[Path]) -> None:
+        """Move these, which are there, out of the way, each in one step; parts of the data folder are there again, empty. `wake` gives them back."""
         heap = self._folders.trash / uuid.uuid4().hex
-        moved = 0
         for place in places:
-            if place.exists():
-                target = heap / place.relative_to(self._folders.data)
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                place.rename(target)
-                moved += 1
-        return moved
+            target = heap / place.relative_to(self._folders.data)
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            place.rename(target)
+            if place.parent == self._folders.data:
+                place.mkdir(mode=0o700)
 
     def wake(self) -> None:
         """Give back what was set aside, also by a service that ended since, in a thread of its own."""

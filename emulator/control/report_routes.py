@@ -11,6 +11,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from emulator.resources.quotas import service as quotas
 from emulator.resources.scans.recorded import record
 from emulator.resources.scans.service import tell_scan
 from emulator.resources.uploads import save
@@ -29,7 +30,10 @@ async def take(request: Request, here: TheService, asking: TheUser, name: Annota
     place = here.folders.data / "uploads" / f"report-{uuid.uuid4().hex}"
     packed = place.with_suffix(".tar")
     try:
-        await save(request, packed)
+        most = await to_thread.run_sync(quotas.left, here, asking)
+        sent = await save(request, packed, most)
+        if sent > most:
+            raise quotas.used_up(asking, "diskusage", f"the archive has {sent} bytes, and {max(0, int(most))} are left")
         return ours("scan", await to_thread.run_sync(_taken, here, asking, name, packed, place), 201)
     finally:
         packed.unlink(missing_ok=True)

@@ -6,40 +6,52 @@ Jobs are ended, rows deleted and folders moved aside while nobody else can write
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Table, func, text
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, select
 
+from emulator.control import belongings
 from emulator.folders import Folders
+from emulator.jobs.clouds import leftovers, take_away
 from emulator.resources.accounts.tables import local_account
-from emulator.resources.appliances.tables import Appliance, ApplianceExport, ApplianceImport
-from emulator.resources.bundles.tables import Bundle, BundleExport, BundleImport
-from emulator.resources.images.tables import Image
-from emulator.resources.jobs.tables import Job
-from emulator.resources.scans.tables import Scan, ScannedInstance
-from emulator.resources.users.tables import ApiKey, Quota, User
+from emulator.resources.users.tables import User
 from emulator.service import Service
 from scanner.host import chance, clock
 
-STAY = frozenset({str(User.__tablename__), str(ApiKey.__tablename__), str(Quota.__tablename__)})
-"""Tables that a reset leaves as they are."""
+ELSEWHERE = frozenset({"publication", "deployment"})
+"""Tables whose rows may stand for something in a cloud."""
 
 
-def reset(here: Service, *, user: User | None = None, cache: bool = False) -> dict[str, int]:
-    """How many rows of each table went. Of every user, or of one; the cache belongs to nobody and goes when asked."""
-    with here.queue.halted(user.id if user else None), here.journal.book.turn, here.database.write() as session:
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """What one reset took away."""
+
+    removed: dict[str, int]
+    """Table -> how many rows."""
+    given_back: dict[str, int]
+    """`domains`: virtual machines that are ended; `blobs`: reports, images, archives and the like that are deleted; `clouds`: what jobs that were
+    not finished had begun in clouds elsewhere. It is given back behind the reset."""
+
+
+def reset(here: Service, *, user: User | None = None, cache: bool = False) -> Emptied:
+    """Of every user, or of one; the cache belongs to nobody and goes when asked."""
+    number = user.id if user else None
+    # What the seed that is being sown still makes is not there before it either.
+    with here.seeding.halted() if user is None else nullcontext(), here.queue.halted(number) as ended, here.journal.book.turn, here.database.write() as session:
         here.journal.catch_up()
-        counts = _counts(session, user)
-        places = list(_places(session, here.folders, user) if user else here.folders.contents(cache=cache))
-        _delete(session, user)
-        for one in [user] if user else session.exec(select(User)).all():
-            assert one.id is not None
-            session.add(local_account(one.id, one.login))
+        removed = belongings.counts(session, number)
+        elsewhere = leftovers(session, here.vault, number) if ELSEWHERE & removed.keys() else []
+        places = [place for place in _places(session, here.folders, user, cache) if _holds(place)]
+        given_back = _counted(here.folders, places, ended)
+        belongings.delete(session, number, removed)
+        for whose, login in [(number, user.login)] if user else session.exec(select(User.id, User.login)).all():
+            assert whose is not None
+            session.add(local_account(whose, login))
         session.flush()
         here.reaping.set_aside(places)
-        here.folders.make()
         if user is None:
             # Events of jobs are counted from the beginning again; nobody reads them before this is over.
             here.journal.book.mark = 0
@@ -47,53 +59,28 @@ def reset(here: Service, *, user: User | None = None, cache: bool = False) -> di
             chance.seed(None)
     here.interferences.changed()
     here.reaping.wake()
-    return counts
+    take_away(here.folders, elsewhere)
+    return Emptied(removed, {**given_back, "clouds": len(elsewhere)})
 
 
-def _tables() -> list[Table]:
-    """Those that a reset empties; whoever refers to another comes first."""
-    return [table for table in reversed(SQLModel.metadata.sorted_tables) if table.name not in STAY]
+def _places(session: Session, folders: Folders, user: User | None, cache: bool) -> Iterable[Path]:
+    return folders.contents(cache=cache) if user is None else belongings.places(session, folders, user)
 
 
-def _counts(session: Session, user: User | None) -> dict[str, int]:
-    found = {}
-    for table in _tables():
-        if user is None:
-            found[table.name] = session.execute(select(func.count()).select_from(table)).scalar_one()
-        elif "user_id" in table.c:
-            found[table.name] = session.execute(select(func.count()).select_from(table).where(table.c.user_id == user.id)).scalar_one()
-    return {name: count for name, count in found.items() if count}
+def _holds(place: Path) -> bool:
+    """Whether there is something to be moved."""
+    return any(place.iterdir()) if place.is_dir() else place.exists()
 
 
-def _delete(session: Session, user: User | None) -> None:
-    """Rows that belong to the user only through others go with those. Jobs go last: others name them, and they name nobody."""
-    jobs = SQLModel.metadata.tables[str(Job.__tablename__)]
-    for table in [*(one for one in _tables() if one is not jobs), jobs]:
-        if user is None:
-            session.execute(table.delete())
-        elif "user_id" in table.c:
-            session.execute(table.delete().where(table.c.user_id == user.id))
-    if user is None:
-        stay = ", ".join(f"'{name}'" for name in sorted(STAY))
-        session.execute(text(f"DELETE FROM sqlite_sequence WHERE name NOT IN ({stay})"))
+def _counted(folders: Folders, places: Iterable[Path], ended: Iterable[int]) -> dict[str, int]:
+    found = [one for place in places if place != folders.jobs for one in _single(folders, place)]
+    instances = {one for one in found if one.parent == folders.cloud / "instances"}
+    domains = sum(1 for folder in (*instances, *map(folders.work, ended)) for _ in folder.glob("*.domain"))
+    return {"domains": domains, "blobs": sum(1 for one in found if one not in instances and one.parent != folders.jobs)}
 
 
-def _places(session: Session, folders: Folders, user: User) -> Iterable[Path]:
-    """The folders of everything that belongs to the user."""
-    scans = select(Scan.id).join(ScannedInstance).where(ScannedInstance.user_id == user.id)
-    exports = select(ApplianceExport.id).join(Appliance).where(Appliance.user_id == user.id)
-    bundle_exports = select(BundleExport.id).join(Bundle).where(Bundle.user_id == user.id)
-    owned: list[tuple[Callable[[int], Path], object]] = [
-        (folders.scan, scans),
-        (folders.template, select(Appliance.id).where(Appliance.user_id == user.id)),
-        (folders.export, exports),
-        (folders.upload, select(ApplianceImport.id).where(ApplianceImport.user_id == user.id)),
-        (folders.bundle, select(Bundle.id).where(Bundle.user_id == user.id)),
-        (folders.bundle_export, bundle_exports),
-        (folders.bundle_upload, select(BundleImport.id).where(BundleImport.user_id == user.id)),
-        (folders.image, select(Image.id).where(Image.user_id == user.id)),
-        (folders.job, select(Job.id).where(col(Job.user_id) == user.id)),
-    ]
-    for place, query in owned:
-        for number in session.scalars(query):  # type: ignore[call-overload]
-            yield place(number)
+def _single(folders: Folders, place: Path) -> Iterable[Path]:
+    """Each thing in a whole part of the data folder; what lies in one is a thing itself."""
+    if place == folders.cloud:
+        return place.glob("*/*")
+    return place.iterdir() if place.parent == folders.data else (place,)

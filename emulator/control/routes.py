@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from emulator.control.reset import Emptied
 from emulator.control.reset import reset as empty
 from emulator.control.rotation import rotate
 from emulator.control.seeds.wanted import Seeds
@@ -26,7 +27,8 @@ def capabilities(here: TheService) -> Response:
 
 @router.post("/reset")
 def reset(here: TheService, asking: TheUser, cache: bool = False, user: str | None = None, seed: str = "") -> Response:
-    """Empty everything, or what one user has; users stay, and the build cache unless `cache` is set. Answers what went.
+    """Empty everything, or what one user has; users stay, and the build cache unless `cache` is set. Answers what went: `removed`, rows by
+    table, and `givenBack`, counts of `domains`, `blobs` and `clouds` (begun there by jobs that were ended), given back behind it.
 
     With `seed` everything that the seed of that name asks for is there when this answers.
 
@@ -41,11 +43,16 @@ def reset(here: TheService, asking: TheUser, cache: bool = False, user: str | No
     with here.database.read() as session:
         whose = users.find(session, user) if user is not None else None
     wanted = Seeds(here.folders.seeds).get(seed) if seed else None
-    removed = empty(here, user=whose, cache=cache)
     if wanted is None:
-        return ours("reset", {"removed": removed})
-    here.seeding.begin(seed, *wanted)
-    return ours("reset", {"removed": removed, "seed": here.seeding.wait()})
+        return ours("reset", _told(empty(here, user=whose, cache=cache)))
+    with here.seeding.halted():
+        emptied = empty(here, cache=cache)
+        sown = here.seeding.begin(seed, *wanted)
+    return ours("reset", {**_told(emptied), "seed": sown.wait()})
+
+
+def _told(emptied: Emptied) -> dict[str, Any]:
+    return {"removed": emptied.removed, "givenBack": emptied.given_back}
 
 
 @router.get("/reset")

@@ -87,7 +87,7 @@ class BaseQueue:
             if self._stopping or not self._ready:
                 return
             waiting = self.ledger.jobs(State.QUEUED)
-            for job in startable(waiting, self.ledger.jobs(State.RUNNING)):
+            for job in startable(waiting, self.ledger.jobs(State.RUNNING)) if waiting else ():
                 self._launch(job)
 
     def entrust(self, job_id: int, secret: str) -> None:
@@ -159,14 +159,14 @@ class BaseQueue:
         return True
 
     @contextmanager
-    def halted(self, user_id: int | None = None) -> Iterator[None]:
+    def halted(self, user_id: int | None = None) -> Iterator[list[int]]:
         with self._settling, self._lock:
-            for run in list(self._running.values()):
-                if user_id in (None, run.job.user_id):
-                    run.abandoned = True
-                    self._end(run)
-                    del self._running[run.id]
-            yield
+            ended = [run for run in self._running.values() if user_id in (None, run.job.user_id)]
+            for run in ended:
+                run.abandoned = True
+                self._end(run)
+                del self._running[run.id]
+            yield [run.id for run in ended]
         self.submit()
 
     @contextmanager

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from emulator.folders import Folders
 from emulator.jobs.kinds import State
 from emulator.jobs.outcome import Outcome, done
 from emulator.resources.accounts.opening import opening
-from emulator.resources.accounts.tables import CloudAccount
+from emulator.resources.accounts.tables import LOCAL, CloudAccount
 from emulator.resources.deployments.tables import Deployment
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
@@ -26,7 +27,7 @@ from scanner.errors import ForgeletError, NotFound
 from scanner.host import clock
 
 if TYPE_CHECKING:
-    from builders.clouds.base import Cloud, Offer
+    from builders.clouds.base import Account, Cloud, Offer
     from emulator.jobs.tasks import Assignment
 
 log = logging.getLogger("forgelet.jobs")
@@ -103,7 +104,50 @@ def _cloud(database: Database, folders: Folders, publication: Publication) -> Cl
 
 def take_back(database: Database, folders: Folders, job: Job) -> None:
     """Of a job that did not end well take away what is in the cloud, without waiting for it."""
-    threading.Thread(target=_take_back, args=(database, folders, job), name=f"take-back-{job.id}", daemon=True).start()
+    taken = partial(_taken, database, folders, job)
+    threading.Thread(target=_persist, args=(job.id, taken), name=f"take-back-{job.id}", daemon=True).start()
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a job that did not end well has in a cloud, with what opens that: for when its rows are gone."""
+
+    job: int
+    kind: str
+    cloud_id: str
+    account: Account
+
+
+def leftovers(session: Session, vault: Vault, user_id: int | None = None) -> list[Leftover]:
+    """Those of everybody, or of one user, in clouds elsewhere: the local one is folders."""
+    return [one for table in (Publication, Deployment) for one in _leftovers(session, vault, table, user_id)]
+
+
+def _leftovers(session: Session, vault: Vault, table: Any, user_id: int | None) -> Iterator[Leftover]:
+    asked = select(table, Job).join(Job, col(Job.id) == table.job_id).where(Job.state != State.DONE, table.cloud_id != "")
+    for row, job in session.exec(asked if user_id is None else asked.where(table.user_id == user_id)).all():
+        publication = row if isinstance(row, Publication) else session.get_one(Publication, row.publication_id)
+        account = session.get(CloudAccount, publication.account_id) if publication.account_id else None
+        if job.kind == "publish" and session.exec(_others(row.id, row.cloud_id)).first() is not None:
+            continue
+        if account is not None and account.kind != LOCAL:
+            yield Leftover(job.id or 0, job.kind, row.cloud_id, opening(vault, account, publication.asked))
+
+
+def take_away(folders: Folders, found: Iterable[Leftover]) -> None:
+    """Take these away, without waiting for it."""
+    from builders.clouds import opened
+
+    for one in found:
+        taken = partial(_gone, opened(one.account, folders.cloud), one.kind, one.cloud_id)
+        threading.Thread(target=_persist, args=(one.job, taken), name=f"take-back-{one.job}", daemon=True).start()
+
+
+def _gone(cloud: Cloud, kind: str, cloud_id: str) -> bool:
+    """That nothing is left of it in the cloud. Raises as `Cloud`."""
+    with suppress(NotFound):
+        (cloud.withdraw if kind == "publish" else cloud.terminate)(cloud_id)
+    return True
 
 
 def begin(database: Database, folders: Folders) -> None:
@@ -119,17 +163,18 @@ def begin(database: Database, folders: Folders) -> None:
             take_back(database, folders, job)
 
 
-def _take_back(database: Database, folders: Folders, job: Job) -> None:
+def _persist(job: int, taken: Callable[[], bool]) -> None:
+    """Until it is taken away: clouds do not answer at times."""
     for pause in PAUSES:
         clock.sleep(pause)
         try:
-            if _taken(database, folders, job):
+            if taken():
                 return
         except NotFound as error:
-            log.warning("what job %s left in its cloud cannot be taken away: %s", job.id, error)
+            log.warning("what job %s left in its cloud cannot be taken away: %s", job, error)
             return
         except ForgeletError as error:
-            log.warning("what job %s left in its cloud could not be taken away yet: %s", job.id, error)
+            log.warning("what job %s left in its cloud could not be taken away yet: %s", job, error)
 
 
 def _taken(database: Database, folders: Folders, job: Job) -> bool:
@@ -143,9 +188,7 @@ def _taken(database: Database, folders: Folders, job: Job) -> bool:
             return True
         others = job.kind == "publish" and session.exec(_others(number, row.cloud_id)).first() is not None
     if not others:
-        cloud = _cloud(database, folders, publication)
-        with suppress(NotFound):
-            (cloud.withdraw if job.kind == "publish" else cloud.terminate)(row.cloud_id)
+        _gone(_cloud(database, folders, publication), job.kind, row.cloud_id)
     with database.write() as session:
         found = session.get(table, number)
         if found is not None:

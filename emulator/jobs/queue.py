@@ -24,9 +24,9 @@ class Queue(Protocol):
     def wait(self, job_id: int, timeout: float) -> bool:
         """Whether the job has ended within `timeout` seconds."""
 
-    def halted(self, user_id: int | None = None) -> AbstractContextManager[None]:
+    def halted(self, user_id: int | None = None) -> AbstractContextManager[list[int]]:
         """While the block runs no job starts or is settled, and those that ran (all, or the user's) are ended at once and forgotten: their
-        rows and folders are the caller's to take away."""
+        rows and folders are the caller's to take away. Gives their numbers."""
 
     def still(self) -> AbstractContextManager[None]:
         """While the block runs no job starts. Raises `Conflict` when one is queued or running."""

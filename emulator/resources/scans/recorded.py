@@ -29,8 +29,9 @@ def record(here: Service, user: User, name: str, folder: Path) -> tuple[Scan, Jo
             pass
     except (OSError, ValueError) as error:
         raise HostileInput(f"{folder} holds no whole report: {str(error).splitlines()[0]}", hint="the folder of a scan: head.json, files.ndjson.zst") from error
-    quotas.room(here, user, "scan")
+    quotas.fits(here.folders, here.database, user, folder)
     with here.database.write() as session:
+        quotas.claim(session, user, "scan")
         scans.check_mix(session, user, name, report.head.overlay)
         scan, job = scans.add(session, user, name, report.head.target, report.head.overlay, list(report.head.excludes))
         assert scan.id is not None

@@ -247,7 +247,7 @@ def test_there_are_no_container_templates_and_the_reason_is_said(library: Librar
 
 def test_a_reset_takes_bundles_along(library: Library, http: TestClient, service: Service) -> None:
     library.bundle(archive(BUNDLE))
-    assert reset(service)["bundle"] == 1
+    assert reset(service).removed["bundle"] == 1
     assert library.list() == []
     assert library.disk() == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -220,9 +221,34 @@ def test_an_image_that_another_has_since_stays_when_the_first_is_taken_back(driv
     assert list(cloud.images) == [second["cloudId"]]
 
 
-def until(condition: Any) -> None:
-    import time
+@pytest.mark.parametrize("way", ["reset", "reset?user=root", "snapshots/before/load"])
+def test_a_job_that_is_ended_half_way_by_a_reset_or_a_snapshot_is_undone_in_the_cloud(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Its rows and its account are gone by then."""
+    account = {"targetPlatform": {"name": "openstack"}, "keystoneUrl": "http://127.0.0.1:1", "keystoneVersion": "v3", "glanceUrl": "http://127.0.0.1:1", "login": "x", "password": "y"}
+    drive.http.post(f"{BASE}/accounts", json={**account, "name": "there"})
+    drive.http.post("/_forgelet/snapshots/before")
+    real, sent = type(cloud).publish, threading.Event()
 
+    def goes_on(self: Any, offer: Any, progress: Any, began: Any) -> Any:
+        made = real(self, offer, progress, began)
+        sent.set()
+        while True:
+            progress.moved(1)
+            time.sleep(0.01)
+        return made
+
+    monkeypatch.setattr(type(cloud), "publish", goes_on)
+    asked = {"xsiType": "PublishImageOpenStack", "credAccount": {"name": "there"}, "displayName": "x"}
+    assert drive.http.post(f"/api/{image['uri']}/pimages", json=asked).status_code == 201
+    assert sent.wait(10)
+    assert len(cloud.images) == 1
+    told = drive.http.post(f"/_forgelet/{way}")
+    assert told.status_code == 200, told.text
+    assert "reset" not in way or told.json()["givenBack"]["clouds"] == 1
+    until(lambda: cloud.images == {})
+
+
+def until(condition: Any) -> None:
     deadline = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < deadline

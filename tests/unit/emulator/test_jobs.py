@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builders.clouds.tenants import belongings
 from emulator.jobs.kinds import again, startable
 from emulator.jobs.stages import STAGES
 from emulator.resources.jobs.tables import Job
@@ -145,7 +148,7 @@ def test_reset_of_one_user_leaves_the_others(drive: Any) -> None:
     drive.error(drive.http.post("/_forgelet/reset", params={"user": "root"}, **alice), 403)
     drive.error(drive.http.post("/_forgelet/reset", params={"user": "nobody"}), 404)
     told = drive.http.post("/_forgelet/reset", params={"user": "alice"}, **alice)
-    assert told.json() == {"removed": {"cloud_account": 1, "job": 1, "scanned_instance": 1}}
+    assert told.json() == {"removed": {"cloud_account": 1, "job": 1, "scanned_instance": 1}, "givenBack": {"domains": 0, "blobs": 1, "clouds": 0}}
     assert drive.http.get("/api/users/alice/scannedinstances", **alice).json() == {"scannedInstances": {"scannedInstance": []}}
     assert not folders.scan(hers["dbId"]).exists() and not folders.job(hers["jobId"]).exists()
     assert folders.image(image["dbId"]).exists()
@@ -158,3 +161,42 @@ def test_reset_takes_the_cache_when_asked(drive: Any) -> None:
     (folders.cache / "kept").write_text("x")
     drive.http.post("/_forgelet/reset", params={"cache": True})
     assert list(folders.cache.iterdir()) == []
+
+
+def test_a_reset_counts_what_it_gives_back(drive: Any, tasks: Any) -> None:
+    folders = drive.service.folders
+    drive.image()
+    for name in ("one", "two"):
+        (folders.cloud / "instances" / name).mkdir(parents=True)
+        (folders.cloud / "instances" / name / f"forgelet-instance-{name}.domain").touch()
+    (folders.cloud / "images/x").mkdir(parents=True)
+    tasks.gate.clear()
+    running = drive.http.post(SCANS, json={"name": "running", "target": "docker:web"}).json()
+    folders.work(running["jobId"]).mkdir(parents=True, exist_ok=True)
+    (folders.work(running["jobId"]) / "forgelet-verify.domain").touch()
+    told = drive.http.post("/_forgelet/reset").json()
+    tasks.gate.set()
+    assert told["removed"] == {"cloud_account": 1, "image": 1, "job": 3, "job_event": told["removed"]["job_event"], "scan": 2, "scanned_instance": 2}
+    # A scan's report, an image, an image of the cloud.
+    assert told["givenBack"] == {"domains": 3, "blobs": 3, "clouds": 0}
+    assert drive.http.post("/_forgelet/reset").json() == {"removed": {"cloud_account": 1}, "givenBack": {"domains": 0, "blobs": 0, "clouds": 0}}
+
+
+def test_reset_of_one_user_takes_what_he_has_in_the_local_cloud(drive: Any) -> None:
+    drive.http.post("/_forgelet/users", json={"login": "alice", "password": "secret"})
+    cloud = drive.service.folders.cloud
+
+    def put(part: str, name: str, **told: Any) -> Path:
+        folder: Path = cloud / part / name
+        folder.mkdir(parents=True)
+        (folder / ("instance.json" if part == "instances" else "image.json")).write_text(json.dumps(told))
+        return folder
+
+    hers = [put("instances", "hers", tenant="alice", image="used"), put("images", "mine", tenant="alice")]
+    (hers[0] / "forgelet-instance-hers.domain").touch()
+    stay = [put("images", "used", tenant="alice"), put("instances", "his", tenant="root", image="used"), put("images", "roots", tenant="root")]
+    assert belongings(cloud, "alice", ["half"]) == [*hers, cloud / "images/.half"]
+    told = drive.http.post("/_forgelet/reset", params={"user": "alice"}).json()
+    assert told["givenBack"] == {"domains": 1, "blobs": 1, "clouds": 0}
+    assert [folder.exists() for folder in hers] == [False] * 2
+    assert all(folder.exists() for folder in stay)
