@@ -49,6 +49,8 @@ class Base:
     """When its making began, nanoseconds since 1970: times from then on are the build's own."""
     tools: dict[str, str]
     """What it was made by -> version."""
+    contents: Path
+    """Where the cache keeps what is on the disk (`contents.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class _Shelf:
     @property
     def lock(self) -> Path:
         return self.cache / "base" / f"{self.key}.lock"
+
+    @property
+    def contents(self) -> Path:
+        return self.folder / "contents.json"
 
     @property
     def full(self) -> bool:
@@ -222,7 +228,7 @@ def _taken(shelf: _Shelf, work: Path, rows: list[str]) -> Base:
     shutil.copyfile(shelf.folder / "dpkg.log", log)
     touch(shelf.folder / "base.json")
     record = json.loads((shelf.folder / "base.json").read_bytes())
-    return Base(disk, log, rows, True, shelf.key, record["begun"], record.get("tools", {}))
+    return Base(disk, log, rows, True, shelf.key, record["begun"], record.get("tools", {}), shelf.contents)
 
 
 def _built(request: BaseRequest, archive: Archive, shelf: _Shelf, work: Path, rows: list[str], progress: Progress) -> Base:
@@ -240,7 +246,7 @@ def _built(request: BaseRequest, archive: Archive, shelf: _Shelf, work: Path, ro
         run(["cp", "--sparse=always", "--reflink=auto", str(work / name), str(partial / name)], root=True)
     _write(partial / "base.json", {"codename": request.codename, "arch": request.arch, "packages": len(request.packages), "disk_size": request.disk_size, "begun": begun, "tools": versions(*TOOLS)})
     partial.rename(shelf.folder)
-    return Base(work / "disk.raw", work / "dpkg.log", rows, False, shelf.key, begun, versions(*TOOLS))
+    return Base(work / "disk.raw", work / "dpkg.log", rows, False, shelf.key, begun, versions(*TOOLS), shelf.contents)
 
 
 def _fetched(request: BaseRequest, archive: Archive, work: Path) -> BaseRequest:

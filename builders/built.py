@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from builders.contents import Contents
 from scanner.agent import xattrs
 from scanner.agent.found import KINDS
 from scanner.report import FileEntry, Kind
@@ -45,25 +45,24 @@ class Built:
 _FIELDS = ("type", "mode", "uid", "gid", "size", "sha256", "target", "device", "xattrs")
 
 
-def look(folder: int, name: bytes) -> Built:
-    """The path `name` in the folder with that descriptor, never through a link. Raises OSError."""
+def look(folder: int, name: bytes, contents: Contents | None = None, mtime: int | None = None) -> Built:
+    """The path `name` in the folder with that descriptor, never through a link. Raises OSError.
+
+    `contents` may know its sha256 by the `mtime` that it had on the base disk.
+    """
     info = os.stat(name, dir_fd=folder, follow_symlinks=False)
     kind = KINDS[stat.S_IFMT(info.st_mode)]
     values = xattrs.read(xattrs.beside(folder, name))
     regular = kind == Kind.FILE
+    identity = (info.st_ino, info.st_size, info.st_mtime_ns if mtime is None else mtime)
     return Built(
         kind,
         f"{stat.S_IMODE(info.st_mode):04o}",
         info.st_uid,
         info.st_gid,
         info.st_size if regular else 0,
-        _sha256(folder, name) if regular else None,
+        (contents or Contents()).sha256(folder, name, identity) if regular else None,
         os.fsdecode(os.readlink(name, dir_fd=folder)) if kind == Kind.SYMLINK else None,
         f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}" if kind in (Kind.CHAR, Kind.BLOCK) else None,
         {key: base64.b64encode(value).decode("ascii") for key, value in values.items()},
     )
-
-
-def _sha256(folder: int, name: bytes) -> str:
-    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

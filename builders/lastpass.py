@@ -19,7 +19,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from builders import holes, origins, traces
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
 from builders.bootable import Tree, make_bootable
 from builders.built import look
+from builders.contents import Contents
 from builders.diversions import divert
 from builders.explain import ONLY_COPY, Explainer, base_wins, listed_by, recorded
 from builders.inodeflags import wanted
@@ -64,6 +65,8 @@ class Job:
     origins: str = ""
     """The file to write down in what of the tree is the build's own (`origins.py`), and beside it what the pass did itself (`traces.py`);
     empty: nothing is written down."""
+    contents: str = ""
+    """The file that knows the contents of the base disk (`contents.py`); empty: none does."""
 
 
 @dataclass(slots=True)
@@ -119,11 +122,7 @@ def apply(job: Job) -> Outcome:
     subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
     own = _set_times(root, report, job, {*outcome.translated, *(f"/etc/{name}" for name in TABLES)}, walk.nearest)
     if job.origins:
-        folders = _Folders(root)
-        origins.write(
-            Path(job.origins), own, walk.kept, origins.owners(root, job.added), lambda path: look(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".")
-        )
-        folders.close()
+        _write_down(root, job, own, walk.kept)
         steps = {
             **dict.fromkeys(outcome.translated, traces.TRANSLATION),
             **{f"/etc/{name}": traces.ACCOUNTS for name in TABLES},
@@ -133,6 +132,21 @@ def apply(job: Job) -> Outcome:
         }
         traces.write(Path(job.origins).parent / traces.PASS, steps.items())
     return outcome
+
+
+def _write_down(root: Path, job: Job, own: Mapping[str, int], kept: Mapping[str, str]) -> None:
+    """What is the build's own, and how it is now."""
+    folders, file = _Folders(root), Path(job.contents) if job.contents else None
+    contents = Contents.load(file)
+    origins.write(
+        Path(job.origins),
+        own,
+        kept,
+        origins.owners(root, job.added),
+        lambda path: look(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".", contents, own[path]),
+    )
+    contents.save(file)
+    folders.close()
 
 
 def _etc(root: Path) -> Path:
@@ -349,22 +363,22 @@ def _below(root: bytes, folder: bytes, device: int) -> Iterator[str]:
             yield from _below(root, path, device)
 
 
-def _set_times(root: Path, report: Report, job: Job, written: Set[str], nearest: Set[str]) -> list[str]:
+def _set_times(root: Path, report: Report, job: Job, written: Set[str], nearest: Set[str]) -> dict[str, int]:
     """Once more: writing into folders moved their times, and what the build made tells when it did.
 
-    Answers what of the tree is the build's own: what the source does not have or did not bring, what is `written`, or of the packages
+    Answers what of the tree is the build's own, with the mtime (nanoseconds) that it had: what the source does not have or did not bring, what is `written`, or of the packages
     `nearest`, and what else was written after the walk had given it the source's time.
     """
     folders = _Folders(root)
-    own = []
+    own = {}
     for path, entry, _ in pairs(root, report):
         theirs = None if base_wins(path) else entry
         try:
-            moved = _set_time(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".", theirs, report, job)
+            had, moved = _set_time(folders.of(path), os.fsencode(path.rpartition("/")[2]) or b".", theirs, report, job)
         except (FileNotFoundError, NotADirectoryError):
             continue
         if theirs is None or moved or path in written or not _brought(theirs, report, nearest):
-            own.append(path)
+            own[path] = had
     folders.close()
     return own
 
@@ -378,8 +392,8 @@ def _brought(entry: FileEntry, report: Report, nearest: Set[str]) -> bool:
     return report.head.overlay and entry.state != State.MISSING
 
 
-def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report, job: Job) -> bool:
-    """Answers whether something other than a folder had another time than the source's."""
+def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report, job: Job) -> tuple[int, bool]:
+    """Answers the time that it had, and whether something other than a folder had another one than the source's."""
     info = os.stat(name, dir_fd=folder, follow_symlinks=False)
     theirs = entry is not None and entry.state != State.MISSING and (entry.state != State.EXCLUDED or bool(entry.mode and entry.type == "directory"))
     if entry is None or not theirs:
@@ -388,7 +402,7 @@ def _set_time(folder: int, name: bytes, entry: FileEntry | None, report: Report,
         moment = entry.mtime if _has_its_time(report, entry, info) else info.st_mtime_ns
     if moment != info.st_mtime_ns:
         os.utime(name, ns=(moment, moment), dir_fd=folder, follow_symlinks=False)
-    return theirs and moment != info.st_mtime_ns and not stat.S_ISDIR(info.st_mode)
+    return info.st_mtime_ns, theirs and moment != info.st_mtime_ns and not stat.S_ISDIR(info.st_mode)
 
 
 def _has_its_time(report: Report, entry: FileEntry, info: os.stat_result) -> bool:

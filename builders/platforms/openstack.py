@@ -109,7 +109,8 @@ def _made(making: Making, into: Path, work: Path, cache: Path, progress: Progres
 def last_pass(disk: Path, scan: Path, plan_file: Path, base: Base, plan: BuildPlan, work: Path) -> dict[str, Any]:
     """Run `builders/lastpass.py` as root on the mounted disk; answers what it did. Raises `BuildFailed`."""
     with root_of(disk, "raw", work, writable=True) as root:
-        job = Job(str(root), str(scan), str(plan_file), str(base.log), added_packages(plan, base), base.begun, source_date(), str(plan_file.parent / origins.FILE))
+        record = plan_file.parent / origins.FILE
+        job = Job(str(root), str(scan), str(plan_file), str(base.log), added_packages(plan, base), base.begun, source_date(), str(record), str(base.contents))
         job_file = work / "last-pass.json"
         job_file.write_text(json.dumps(asdict(job)))
         try:
