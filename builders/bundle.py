@@ -159,6 +159,8 @@ def _file(section: Section, *, nested: bool) -> BundleFile:
     )
     if made.extract and not made.source.endswith(ARCHIVES):
         section.problem("extract", f"only tar archives are extracted ({', '.join(ARCHIVES)})")
+    if made.extract and made.install:
+        section.problem("install", "an archive that is extracted is not there to be run")
     if tag == "ospkg" and not FULL_NAME.fullmatch(name):
         section.problem("name", f"'{name}' is not the name of a package, nor name_version_arch.deb")
     section.finish()

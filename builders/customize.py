@@ -209,7 +209,8 @@ def _settings(tree: Tree, setup: Installation) -> None:
         tree.link("/etc/localtime", f"/usr/share/zoneinfo/{setup.timezone}")
         tree.write("/etc/timezone", f"{setup.timezone}\n")
     if setup.keyboard:
-        tree.write("/etc/default/keyboard", f'XKBMODEL="pc105"\nXKBLAYOUT="{setup.keyboard}"\nXKBVARIANT=""\nXKBOPTIONS=""\n\nBACKSPACE="guess"\n')
+        layout, _, variant = setup.keyboard.partition(":")
+        tree.write("/etc/default/keyboard", f'XKBMODEL="pc105"\nXKBLAYOUT="{layout}"\nXKBVARIANT="{variant}"\nXKBOPTIONS=""\n\nBACKSPACE="guess"\n')
     if setup.welcome:
         tree.write("/etc/motd", setup.welcome.rstrip("\n") + "\n")
     if setup.kernel_parameters:

@@ -11,24 +11,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from builders.section import Section
-from builders.spec import DISK_SIZES
+from builders.spec import DISK_SIZES, SWAP_SIZES
 
 NAME = r"[a-z_][a-z0-9_-]{0,31}"
 """useradd(8), CAVEATS."""
 IDS = (1, 60000)
-SWAP_SIZES = (0, 64 * 1024)
 
 KEYBOARDS = {
-    "us": "us", "us-acentos": "us", "dvorak": "us", "uk": "gb", "ie": "ie", "fr": "fr", "fr-latin1": "fr", "fr-latin9": "fr", "fr-pc": "fr",
-    "fr-ch": "ch", "fr-ch-latin1": "ch", "sg": "ch", "sg-latin1": "ch", "de": "de", "de-latin1": "de", "de-latin1-nodeadkeys": "de",
+    "us": "us", "us-acentos": "us:intl", "dvorak": "us:dvorak", "uk": "gb", "ie": "ie", "fr": "fr", "fr-latin1": "fr", "fr-latin9": "fr:latin9", "fr-pc": "fr",
+    "fr-ch": "ch:fr", "fr-ch-latin1": "ch:fr", "sg": "ch:de_nodeadkeys", "sg-latin1": "ch:de_nodeadkeys", "de": "de", "de-latin1": "de", "de-latin1-nodeadkeys": "de:nodeadkeys",
     "be-latin1": "be", "nl": "nl", "dk": "dk", "dk-latin1": "dk", "no": "no", "sv-latin1": "se", "fi": "fi", "fi-latin1": "fi",
-    "is-latin1": "is", "et": "ee", "es": "es", "la-latin1": "latam", "pt-latin1": "pt", "br-abnt2": "br", "it": "it", "it-ibm": "it",
-    "it2": "it", "gr": "gr", "croat": "hr", "sloven": "si", "cz-lat2": "cz", "cz-us-qwertz": "cz", "sk-qwerty": "sk", "pl2": "pl",
-    "hu": "hu", "hu101": "hu", "ro": "ro", "ro-cedilla": "ro", "ro-std": "ro", "ro-std-cedilla": "ro", "ru": "ru", "ua-utf": "ua",
-    "bg-bds-utf8": "bg", "bg-pho-utf8": "bg", "mk-utf": "mk", "sr-cy": "rs", "sr-latin1": "rs", "trq": "tr", "jp106": "jp", "ko": "kr",
+    "is-latin1": "is", "et": "ee", "es": "es", "la-latin1": "latam", "pt-latin1": "pt", "br-abnt2": "br", "it": "it", "it-ibm": "it:ibm",
+    "it2": "it", "gr": "gr", "croat": "hr", "sloven": "si", "cz-lat2": "cz:qwerty", "cz-us-qwertz": "cz", "sk-qwerty": "sk:qwerty", "pl2": "pl",
+    "hu": "hu", "hu101": "hu:qwerty", "ro": "ro", "ro-std": "ro:std", "ru": "ru", "ua-utf": "ua",
+    "bg-bds-utf8": "bg", "bg-pho-utf8": "bg:phonetic", "mk-utf": "mk", "sr-cy": "rs", "sr-latin1": "rs:latin", "trq": "tr", "jp106": "jp", "ko": "kr",
     "cf": "ca", "tj": "tj",
 }  # fmt: skip
-"""UForge's keyboards and their XKB layouts, as far as there is one."""
+"""UForge's keyboards and their XKB layouts, with the variant after a colon, as far as there is one. Source: systemd's `kbd-model-map`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Installation:
     groups: tuple[AccountGroup, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     keyboard: str = ""
-    """XKB layout."""
+    """XKB layout, with its variant after a colon."""
     timezone: str = ""
     kernel_parameters: tuple[str, ...] = ()
     welcome: str = ""
@@ -100,7 +99,8 @@ def read_installation(section: Section) -> Installation:
     if section.choice("seLinuxMode", ("disabled", "permissive", "enforcing"), "disabled") != "disabled":
         section.problem("seLinuxMode", "Debian's kernel runs AppArmor: only 'disabled' can be built")
     for spelling in ("displayLicenses", "displayLicense"):
-        section.flag(spelling)
+        if section.flag(spelling):
+            section.problem(spelling, "a machine in a cloud has nobody at its console to show licences to: say false")
     disk = section.number("diskSize", *DISK_SIZES)
     partitioned = section.section("partitioning")
     made = Installation(
@@ -122,9 +122,11 @@ def read_installation(section: Section) -> Installation:
 def _root(section: Section | None) -> dict[str, Any]:
     if section is None:
         return {}
-    section.flag("setPassword")
+    password = section.text("password", pattern=r"[^\n:]*", what="a password (no line breaks)")
+    if section.flag("setPassword") and not password:
+        section.problem("setPassword", "there is no password to set")
     found = {
-        "root_password": section.text("password", pattern=r"[^\n:]*", what="a password (no line breaks)"),
+        "root_password": password if section.flag("setPassword", default=True) else "",
         "lock_root": section.flag("disablePasswordLogin"),
         "root_keys": _keys(section),
     }
@@ -172,6 +174,8 @@ def _interfaces(section: Section) -> tuple[Interface, ...]:
     if how == "ask":
         section.problem("internetSettings", "a machine in a cloud has nobody at its console to ask: say basic, or configure with nics")
     interfaces = sorted(((one.number("order", 0, 99) or 0, _interface(one)) for one in section.sections("nics")), key=lambda pair: pair[0])
+    if how != "configure" and interfaces:
+        section.problem("nics", "are set up with internetSettings: configure only")
     if how == "configure" and not interfaces:
         section.problem("nics", "is missing (internetSettings is configure)")
     return tuple(one for _, one in interfaces) if how == "configure" else ()

@@ -27,9 +27,17 @@ def installers(bundles: tuple[Bundle, ...]) -> Iterator[tuple[str, str]]:
     """Title and command of what is to be run at the first boot."""
     for bundle in bundles:
         for file in bundle.tagged("softwarefile"):
-            if file.install:
-                path = _quoted(f"{(file.destination or bundle.destination).rstrip('/')}/{file.name}")
-                yield file.name, f"dpkg -i {path}" if file.name.endswith(".deb") else f"chmod +x {path}\n{path} {file.parameters}"
+            yield from _installers(file, file.destination or bundle.destination)
+
+
+def _installers(file: BundleFile, folder: str) -> Iterator[tuple[str, str]]:
+    """Of the file, and of those in it."""
+    place = f"{folder.rstrip('/')}/{file.name}"
+    if file.install:
+        path = _quoted(place)
+        yield file.name, f"dpkg -i {path}" if file.name.endswith(".deb") else f"chmod +x {path}\n{path} {file.parameters}"
+    for inner in file.files:
+        yield from _installers(inner, inner.destination or place)
 
 
 def _quoted(word: str) -> str:

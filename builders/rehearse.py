@@ -73,8 +73,10 @@ class _Resolved:
 class Rehearser:
     """Rehearses builders of one source; what they have in common is found out once."""
 
-    def __init__(self, report: Report | None, planner: Planner, cache: Path) -> None:
+    def __init__(self, report: Report | None, planner: Planner, cache: Path, swap: int | None = None) -> None:
+        """`swap`: MiB that a template's stack asks for; None for a scan, whose copy has the source's own."""
         self.report = report
+        self.swap = swap
         self.planner = planner
         self.cache = cache
         self._resolved: dict[tuple[object, ...], _Resolved] = {}
@@ -97,8 +99,9 @@ class Rehearser:
             return Rehearsal(builder=number, type=spec.type, points=[point("mirror-unreachable", Weight.BLOCKS, error.message, next=error.hint), *self._told(spec)])
         resolved = self._resolve(plan)
         size = size_of(self.report, resolved.added.values())
+        size = replace(size, added=size.added + (spec.swap_size or self.swap or 0))
         disk = Disk(asked=spec.disk_size, used=size.used, least=size.least)
-        points = [*_release(plan), *_packages(plan), *resolved.points, *self._offline(plan, resolved), *_room(number, spec, disk), *self._told(spec)]
+        points = [*_release(plan), *_packages(plan), *resolved.points, *self._offline(plan, resolved), *_room(number, spec, disk), *self._swap(number, spec), *self._told(spec)]
         return Rehearsal(
             builder=number,
             type=spec.type,
@@ -144,6 +147,12 @@ class Rehearser:
             found = _ask(archive, plan, wanted, names, kept_status(whole, self.cache) if whole else None)
             self._resolved[key] = replace(found, points=(*points, *found.points))
         return self._resolved[key]
+
+    def _swap(self, number: int, spec: BuilderSpec) -> list[Point]:
+        if self.swap is not None or not spec.swap_size:
+            return []
+        said = f"swapSize {spec.swap_size} cannot be built: the copy of a scan has the swap of its source"
+        return [point("swap-size", Weight.BLOCKS, said, next="say 0, or build a template of the scan", place=f"builders[{number}].installation.swapSize")]
 
     def _told(self, spec: BuilderSpec) -> list[Point]:
         """What the report alone says."""

@@ -62,6 +62,7 @@ NAMING = frozenset({"name", "type", "file", "cloud", "uri", "dbId"})
 """Keys of a builder's `account` that say which one it is."""
 DISK_SIZES = (64, 2 * 1024 * 1024)
 """MiB; an MBR addresses 2 TiB at most."""
+SWAP_SIZES = (0, 64 * 1024)
 MEMORY_SIZES = (64, 1024 * 1024)
 
 
@@ -86,6 +87,8 @@ class BuilderSpec:
     compression: str = "zstd"
     compat: str = "1.1"
     """See `POLICIES`."""
+    swap_size: int = 0
+    """MiB of a swap file, for a template; 0: what its stack says."""
     offline: bool = False
     """Nothing may be fetched; asked for by the request (`--offline`), never by the file."""
 
@@ -209,7 +212,8 @@ def _builder(reader: Reader, node: yaml.Node, key: str) -> BuilderSpec:
     if compat == "0.10" and "compression" not in values:
         compression = "zlib"
     _fits(reader, values, formats, (compression, compat), key)
-    return BuilderSpec(kind, disk[0], memory[0], formats, publishing, disk[1], packages, strategy, network, compression, compat)
+    swap = _swap(reader, values, f"{key}.installation.swapSize")
+    return BuilderSpec(kind, disk[0], memory[0], formats, publishing, disk[1], packages, strategy, network, compression, compat, swap)
 
 
 def _fits(reader: Reader, values: dict[str, yaml.Node], formats: Sequence[str], asked: tuple[str, str], key: str) -> None:
@@ -262,6 +266,13 @@ def _section(
         reader.problem(section[other], f"{key}.{other}", f"unknown key (known: {', '.join(sorted(known))})")
     number = reader.number(values[name], section, f"{key}.{wanted}", limits)
     return number, section.get(wanted, values[name]).start_mark.line + 1
+
+
+def _swap(reader: Reader, values: dict[str, yaml.Node], key: str) -> int:
+    node = values.get("installation")
+    rows = node.value if isinstance(node, yaml.MappingNode) else []
+    found = {name.value: value for name, value in rows if name.value == "swapSize"}
+    return reader.number(found["swapSize"], found, key, SWAP_SIZES) if found else 0
 
 
 def _formats(reader: Reader, values: dict[str, yaml.Node], kind: str, key: str) -> tuple[str, ...]:

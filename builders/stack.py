@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import datetime, timedelta
 from typing import Any
 
 from builders.bundle import Bundle, read_bundle
@@ -151,6 +151,8 @@ def _stack(section: Section, use_major: bool, library: Library) -> Stack:
         section.problem("bundles", f"names '{twice[0]}' of version '{twice[1]}' twice")
     if sum(one.name == SCAN_BUNDLE for one in bundles) > 1:
         section.problem("bundles", f"holds more than one '{SCAN_BUNDLE}': a template has one scan at most")
+    if system.profile != "Minimal" and any(one.name == SCAN_BUNDLE for one in bundles):
+        section.problem("os", f"the template has a scan, and so the packages that were scanned: the profile {system.profile} cannot be added to them")
     booted = [Script(file.name, file.source, file.every_boot, file.order) for bundle in bundles for file in bundle.tagged("bootscript")]
     scripts = sorted([*(_script(one) for one in section.sections("config")), *booted], key=lambda script: script.order)
     wishes = [Wish(*file.package) for bundle in bundles for file in bundle.tagged("ospkg")]
@@ -233,12 +235,19 @@ def _wish(section: Section) -> Wish:
 
 
 def _update_to(section: Section) -> None:
-    said = section.text("updateTo", pattern=r"\d{4}-\d\d-\d\d( \d\d:\d\d( \S+)?)?", what="a date (YYYY-MM-DD, or YYYY-MM-DD HH:MM ZONE)")
-    try:
-        day = date.fromisoformat(said[:10]) if said else None
-    except ValueError:
+    said = section.text("updateTo")
+    if not said:
         return
-    if day is not None and day < clock.now().date():
+    try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d( \d\d:\d\d( \S+)?)?", said):
+            raise ValueError(said)
+        day = datetime.fromisoformat(said[:16]).date()
+    except ValueError:
+        section.problem("updateTo", f"'{said}' is not a date (YYYY-MM-DD, or YYYY-MM-DD HH:MM ZONE)")
+        return
+    today = clock.now().date()
+    # Somewhere it is tomorrow already.
+    if not today <= day <= today + timedelta(days=1):
         section.problem("updateTo", f"the package set of {day} cannot be had: this machine's mirrors hold the present one only; pin versions in os.pkgs")
 
 

@@ -20,9 +20,10 @@ from builders.archived import add_file, add_text, configuration, packing, unpack
 from builders.capture import installed
 from builders.library import Kept
 from builders.members import check_sources, clear, lay_out, sources
+from builders.spec import refused
 from builders.stack import SCAN_BUNDLE, Stack, parse_document, parse_stack
 from scanner.errors import UserError
-from scanner.report import Report
+from scanner.report import Report, System
 
 FORMATS = {"yaml": "template.yml", "json": "template.json"}
 _SCAN_FILES = ("head.json", "files.ndjson.zst", "overlay.tar.zst", "foreign.tar.zst")
@@ -102,9 +103,17 @@ def read_archive(archive: Path, into: Path, *, use_major: bool = False, library:
             (into / "scan").mkdir()
             members = {file.name: files / file.source for file in bundle.files}
             edited = scanbundle.take(members, into / "scan")
+            _same_release(stack, Report(into / "scan").head.system, written.name)
             for member in members.values():
                 member.unlink(missing_ok=True)
     return stack, edited
+
+
+def _same_release(stack: Stack, scanned: System, name: str) -> None:
+    """A scan is built as what it is. Raises `SpecError` for a template that calls it something else."""
+    found = (scanned.distribution, scanned.version.partition(".")[0])
+    if found != (stack.system.name, stack.system.version):
+        raise refused(name, [f"line 1, stack.os: is {stack.system.name} {stack.system.version}, and the template's scan is of {' '.join(found)}: another release is another system"])
 
 
 def _with_library(stack: Stack, files: Path, written: dict[str, Any], own: dict[str, Any], library: Mapping[tuple[str, str], Kept]) -> Stack:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from builders import plan as plans
@@ -22,7 +22,7 @@ from builders.rehearse import Rehearser
 from builders.room import why_full
 from builders.scratch import scratch_plan
 from builders.spec import BuilderSpec
-from builders.stack import Stack
+from builders.stack import Stack, parse_document
 from builders.template import Template
 from scanner.errors import CommandFailed
 from scanner.host.disks import root_of
@@ -33,6 +33,7 @@ from scanner.report import Report
 
 def build_template(template: Template, spec: BuilderSpec, into: Path, work: Path, cache: Path, progress: Progress) -> Image:
     """Make the image of the template in folder `into`. Stages and errors as `Platform.build`."""
+    template = replace(template, stack=swapped(template.stack, spec))
     scan = template.scan
     wishes = template.stack.system.packages
     edits = package_edits(Report(scan).head, wishes, template.stack.bundled) if scan is not None else None
@@ -73,7 +74,15 @@ def rehearse(template: Template, spec: BuilderSpec, cache: Path) -> BuildPlan:
 def rehearse_template(template: Template, specs: Sequence[BuilderSpec], cache: Path) -> list[Rehearsal]:
     """What a build of the template by each of the specs would meet; see `builders/rehearse.py`."""
     report = Report(template.scan) if template.scan is not None else None
-    return Rehearser(report, lambda spec: rehearse(template, spec, cache), cache).run(specs)
+    return Rehearser(report, lambda spec: rehearse(template, spec, cache), cache, template.stack.installation.swap_size).run(specs)
+
+
+def swapped(stack: Stack, spec: BuilderSpec) -> Stack:
+    """The stack with the swap that the builder asks for."""
+    if not spec.swap_size:
+        return stack
+    setup = {**(stack.document.get("installation") or {}), "swapSize": spec.swap_size}
+    return parse_document({**stack.document, "installation": setup})
 
 
 def plain(stack: Stack) -> bool:

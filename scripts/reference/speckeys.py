@@ -44,11 +44,11 @@ PLACES = {
 """Function that reads keys -> where they stand in the file."""
 INDIRECT = {"stack._from_library", "stack.parse_stack", "bundle._place", "bundle._document", "stack._document"}
 """Read keys that another function reads and tells as well, or whose names they are given."""
-ASKED = {"text": "text", "flag": "true or false", "number": "number", "choice": "one of", "section": "mapping", "sections": "list of mappings", "nodes": "list", "refuse": "cannot be built"}
+ASKED = {"text": "text", "title": "text", "flag": "true or false", "number": "number", "choice": "one of", "section": "mapping", "sections": "list of mappings", "nodes": "list", "refuse": "cannot be built"}
 BUILDER = {
     "type": "what kind of image: " + ", ".join(spec.TYPES),
     "installation.diskSize": f"MiB, exactly the virtual size: {spec.DISK_SIZES[0]} to {spec.DISK_SIZES[1]}",
-    "installation.swapSize": "MiB of swap; taken, for templates",
+    "installation.swapSize": "MiB of a swap file, of a template; the copy of a scan has the swap of its source",
     "hardwareSettings.memory": f"MiB: {spec.MEMORY_SIZES[0]} to {spec.MEMORY_SIZES[1]}",
     "hardwareSettings.hwType": "taken, and without effect",
     "format": "one of, or a list of: " + ", ".join(spec.FORMATS),

@@ -31,7 +31,7 @@ NOT_BUILT = {
 
 def spec_of(asked: dict[str, Any], disk_size: int | None = None) -> BuilderSpec:
     """What the client asks for; `disk_size` (MiB) is taken when it names none. Raises `UserError` naming every mistake."""
-    from builders.spec import DISK_SIZES, MEMORY_SIZES, TYPES, BuilderSpec
+    from builders.spec import DISK_SIZES, MEMORY_SIZES, SWAP_SIZES, TYPES, BuilderSpec
 
     kind = image_format(str((asked.get("targetFormat") or {}).get("name") or ""))
     if not kind.buildable:
@@ -40,9 +40,10 @@ def spec_of(asked: dict[str, Any], disk_size: int | None = None) -> BuilderSpec:
     profile, problems = asked.get("installProfile") or {}, list[str]()
     disk = _megabytes("diskSize", profile.get("diskSize") or disk_size, DISK_SIZES, problems)
     memory = _megabytes("memorySize", profile.get("memorySize") or MEMORY, MEMORY_SIZES, problems)
+    swap = _megabytes("swapSize", profile.get("swapSize") or 0, SWAP_SIZES, problems)
     if problems:
         raise UserError("the image cannot be built as asked", problems=problems)
-    return BuilderSpec(kind.name, disk, memory, (TYPES[kind.name.lower()],))
+    return BuilderSpec(kind.name, disk, memory, (TYPES[kind.name.lower()],), swap_size=swap)
 
 
 def _megabytes(name: str, value: object, limits: tuple[int, int], problems: list[str]) -> int:

@@ -207,6 +207,8 @@ def begin_asked(here: Service, user: User, instance_id: int, scan_id: int, asked
     """As `begin`, for what hammr asks for: one image. Raises `UserError`, `Conflict`; then nothing was started."""
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
+    if asked.get("simulated"):
+        raise UserError("the build of a scan cannot be simulated", hint="forgelet scan rehearse says what it would meet")
     spec = spec_of(asked)
     _built_from(scan, job)
     told = _rehearsed(here, scan_id, [spec], "image")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 import tarfile
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from builders.bootable import Tree
+from builders.bundle import parse_bundle
 from builders.customize import network
 from builders.edits import package_edits, without
 from builders.errors import SpecError
@@ -98,6 +100,9 @@ def test_packages_scripts_and_installers_are_found() -> None:
     )
     assert made.bundled == (Wish("curl", "7.88.1-10", "amd64"),)
     assert [(script.name, script.every_boot) for script in made.scripts] == [("boot", True)]
+    nested = {"name": "d", "source": "d", "files": [{"name": "a.deb", "source": "d/a.deb", "install": True}, {"name": "b", "source": "d/b", "install": True, "destination": "/srv"}]}
+    inside = parse_bundle(json.dumps({"name": "n", "version": "1", "destination": "/opt", "files": [nested]}), "b.json")
+    assert [command for _, command in installers((inside,))] == ["dpkg -i '/opt/d/a.deb'", "chmod +x '/srv/b'\n'/srv/b' "]
     assert list(installers(made.bundles)) == [("it's.deb", "dpkg -i '/opt/tools/it'\\''s.deb'")]
 
 

@@ -429,3 +429,24 @@ def test_offline_lists_that_are_not_in_the_cache_block_by_their_name(one: Rehear
     assert codes(told, Weight.BLOCKS) == ["not-cached"]
     with pytest.raises(Blocked, match="blocked; nothing was started"):
         refuse([told], "b.yml")
+
+
+def test_a_scan_s_copy_has_the_swap_of_its_source(one: Rehearse) -> None:
+    told = one(replace(SPEC, swap_size=64))
+    assert "swap-size" in codes(told, Weight.BLOCKS)
+    assert "swap-size" not in codes(one(SPEC))
+
+
+def test_a_template_s_swap_takes_room(write_report: WriteReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = FakeArchive()
+    monkeypatch.setattr(plans, "archive_of", lambda head, cache, **about: fake)
+    monkeypatch.setattr(module, "Archive", lambda *about, **more: fake)
+    report = write_report((), head=head_of(packages=[BASE]))
+
+    def least(swap: int, spec: BuilderSpec = SPEC) -> int:
+        (told,) = module.Rehearser(report, lambda spec: plans.make_plan(report, spec, tmp_path), tmp_path, swap).run([spec])
+        assert told.disk is not None and "swap-size" not in codes(told)
+        return told.disk.used
+
+    assert least(512) == least(0) + 512
+    assert least(512, replace(SPEC, swap_size=100)) == least(0) + 100

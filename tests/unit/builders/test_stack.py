@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from builders.errors import SpecError
-from builders.installation import Account, Interface
+from builders.installation import KEYBOARDS, Account, Interface
+from builders.spec import BuilderSpec
 from builders.stack import Wish, parse_document, parse_stack
+from builders.templated import swapped
 
 GOOD = """\
 stack:
@@ -87,6 +90,12 @@ def test_every_mistake_is_named_with_line_and_key() -> None:
         ("internetSettings: ask", "console"),
         ("partitioning: {disks: [{name: sda, size: 4000, partitions: []}], volumeGroups: [{name: vg}]}", "logical volumes"),
         ("partitioning: {disks: [{size: 4000}, {size: 4000}]}", "not 2 disks"),
+        ("displayLicenses: true", "nobody at its console"),
+        ("displayLicense: 'True'", "nobody at its console"),
+        ("nics: [{name: eth0}]", "internetSettings: configure"),
+        ("rootUser: {setPassword: true}", "no password to set"),
+        ("keyboard: ro-cedilla", "has no layout here"),
+        ("swapSize: -5", "from 0 to 65536"),
     ],
 )
 def test_what_cannot_be_built_is_refused_with_the_reason(key: str, reason: str) -> None:
@@ -99,6 +108,45 @@ def test_what_cannot_be_built_is_refused_with_the_reason(key: str, reason: str) 
 
 def test_a_package_set_of_the_past_is_refused() -> None:
     assert "mirrors hold the present one only" in problems(GOOD.replace("    pkgs:", "    updateTo: 2020-01-01\n    pkgs:"))[0]
+
+
+@pytest.mark.parametrize("said", ["2024-13-45", "2024-02-30", "2099-01-01", "tomorrow", "2024-01-01 25:61"])
+def test_a_package_set_that_there_is_not_is_refused(said: str) -> None:
+    (found,) = problems(GOOD.replace("    pkgs:", f"    updateTo: {said}\n    pkgs:"))
+    assert "stack.os.updateTo" in found and ("is not a date" in found or "cannot be had" in found)
+
+
+@pytest.mark.parametrize(
+    ("keymap", "layout"),
+    [("dvorak", "us:dvorak"), ("us-acentos", "us:intl"), ("fr-ch", "ch:fr"), ("sg-latin1", "ch:de_nodeadkeys"), ("sr-latin1", "rs:latin"), ("bg-pho-utf8", "bg:phonetic"), ("de", "de"), ("ro-std", "ro:std")],
+)
+def test_a_keyboard_is_its_layout_and_its_variant(keymap: str, layout: str) -> None:
+    assert parse_stack(GOOD.replace("keyboard: uk", f"keyboard: {keymap}"), "t.yml").installation.keyboard == layout
+
+
+def test_every_keyboard_is_one_that_there_is() -> None:
+    rules = Path("/usr/share/X11/xkb/rules/base.lst")
+    if not rules.exists():
+        pytest.skip("needs xkb-data")
+    parts = {part.split(None, 1)[0]: part for part in rules.read_text().split("! ")[1:]}
+    layouts = {line.split()[0] for line in parts["layout"].splitlines()[1:] if line.strip()}
+    variants = {(words[1].rstrip(":"), words[0]) for line in parts["variant"].splitlines()[1:] if len(words := line.split()) > 1}
+    for keymap, layout in KEYBOARDS.items():
+        name, _, variant = layout.partition(":")
+        assert name in layouts, keymap
+        assert not variant or (name, variant) in variants, keymap
+
+
+def test_a_password_that_is_not_to_be_set_is_not_set() -> None:
+    text = GOOD.replace("{password: secret,", "{password: secret, setPassword: false,")
+    assert parse_stack(text, "t.yml").installation.root_password == ""
+    assert parse_stack(GOOD, "t.yml").installation.root_password == "secret"
+
+
+def test_a_builder_s_swap_is_the_template_s() -> None:
+    stack = parse_stack(GOOD, "t.yml")
+    assert swapped(stack, BuilderSpec("OpenStack", 4000, 1024, swap_size=256)).installation.swap_size == 256
+    assert swapped(stack, BuilderSpec("OpenStack", 4000, 1024)) is stack
 
 
 def test_a_minor_release_is_taken_as_its_major_one_only_when_asked() -> None:

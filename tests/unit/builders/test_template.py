@@ -131,6 +131,16 @@ def test_a_damaged_scan_is_refused(exported: Path, tmp_path: Path, name: str) ->
         again(exported, tmp_path)
 
 
+@pytest.mark.parametrize(("key", "value", "said"), [("version", "13", "is Debian 13, and the template's scan is of Debian 12"), ("profile", "Server", "the profile Server cannot be added")])
+def test_a_scan_is_not_called_another_system(exported: Path, tmp_path: Path, key: str, value: str, said: str) -> None:
+    document = yaml.safe_load((exported / "template.yml").read_text())
+    document["stack"]["os"][key] = value
+    (exported / "template.yml").write_text(yaml.safe_dump(document))
+    with pytest.raises(SpecError) as caught:
+        again(exported, tmp_path)
+    assert said in caught.value.problems[0]
+
+
 def test_a_copy_shares_its_files(scan: Path, tmp_path: Path) -> None:
     from_scan(scan, tmp_path / "template", "web", "1.0")
     copy(tmp_path / "template", tmp_path / "copy")

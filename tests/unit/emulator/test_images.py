@@ -226,6 +226,7 @@ def test_an_image_is_only_found_below_its_own_scan(drive: Any) -> None:
 
 
 ASKED = {"targetFormat": {"name": "OpenStack QCOW2"}, "installProfile": {"diskSize": 2000, "swapSize": 512}, "compress": False}
+"""To this service a scan's swap is its source's; the rehearsal says so, and is faked here."""
 
 
 def asked_of(drive: Any, **changes: Any) -> Any:
@@ -349,3 +350,15 @@ def test_a_path_of_an_image_is_explained_from_what_the_build_wrote_down(drive: A
     assert (told["origin"]["what"], told["source"]["path"]) == ("translation", "/etc/motd")
     drive.error(drive.http.get(place, params={"path": "/nowhere"}), 404)
     drive.error(drive.http.get(place, params={"path": "nowhere"}), 400)
+
+
+def test_the_build_of_a_scan_is_not_simulated_by_a_real_one(drive: Any) -> None:
+    answer = asked_of(drive, simulated=True)
+    assert "rehearse" in drive.error(answer, 400)["hint"]
+    assert drive.http.get("/api/users/root/images").json()["images"]["image"] == []
+
+
+@pytest.mark.parametrize("swap", [-5, 1 << 20])
+def test_a_swap_of_no_size_is_refused(drive: Any, swap: int) -> None:
+    answer = asked_of(drive, installProfile={"diskSize": 2000, "swapSize": swap})
+    assert "swapSize" in drive.error(answer, 400)["problems"][0]
