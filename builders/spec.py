@@ -171,9 +171,9 @@ def compose(text: str, name: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "line 1"
-        raise refused(name, [f"{place}: is not YAML: {error.problem or error.context}"]) from error
+        raise refused(name, [f"{place}: is not YAML: {_unquoted(error.problem or error.context or '')}"]) from None
     except yaml.YAMLError as error:
-        raise refused(name, [f"line 1: is not YAML: {error}"]) from error
+        raise refused(name, ["line 1: is not YAML: it has a character that is not allowed"]) from error
     except RecursionError as error:
         raise refused(name, [f"line 1: there are more than {DEPTH} levels"]) from error
     if node is None:
@@ -183,6 +183,11 @@ def compose(text: str, name: str) -> yaml.Node:
     if lines := unwritable(node):
         raise refused(name, [f"line {line}: has a character that no file, name or answer can have (NUL, or half of a surrogate pair)" for line in lines])
     return node
+
+
+def _unquoted(problem: str) -> str:
+    """A parser's complaint without words of the file, such as the name of an alias, which may be a password; `'@'` and `'<block end>'` stay."""
+    return re.sub(r"\s*'(?!<)[^']{2,}'", "", problem)
 
 
 def _builders(reader: Reader, node: yaml.Node) -> Iterator[BuilderSpec]:

@@ -48,6 +48,9 @@ class Client:
         """`patient`: the service asks mirrors before it answers, which may take minutes."""
         return self._json("POST", self._mine(path), json=body, **({"timeout": self._patient} if patient else {}))
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._json("PUT", self._mine(path), json=body)
+
     def upload(self, path: str, file: Path) -> Any:
         """POST a file as it is, as a stream."""
         with file.open("rb") as contents:

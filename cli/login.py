@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
+from cli.yamlfile import data_of, text_of
 
 KEYS = {"url": "url", "user": "user", "password": "password", "publickey": "publickey", "secretkey": "secretkey", "acceptAutoSigned": "insecure"}
 """A credentials file's keys -> ours (PROTOCOL 1.1)."""
+TRUE = ("true", "yes", "on", "1")
 
 
 @dataclass
@@ -28,22 +30,19 @@ class Connection:
 
 def credentials(file: Path) -> dict[str, Any]:
     """What a credentials file says, under our names. Raises `CommandError`."""
-    import yaml
-
     hint = "forgelet hammr --write --to FILE writes one"
     if file.suffix not in (".yml", ".yaml", ".json"):
         raise CommandError(f"the credentials file {file} is neither .yml, .yaml nor .json", hint=hint)
-    try:
-        told = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CommandError(f"the credentials file {file} cannot be read: {error}", hint=hint) from error
+    told = data_of(text_of(file, hint), file, hint, raw=True)
     if not isinstance(told, dict):
         raise CommandError(f"the credentials file {file} is no mapping", hint=hint)
     unknown = [f"{key}: unknown key (known: {', '.join(KEYS)})" for key in told if key not in KEYS]
     missing = [f"{key}: is missing" for key in ("url", "user") if not told.get(key)]
     if unknown or missing:
         raise CommandError(f"the credentials file {file} is wrong", hint=hint, problems=[*missing, *unknown])
-    return {ours: told[key] if isinstance(told[key], bool) else str(told[key]) for key, ours in KEYS.items() if told.get(key) is not None}
+    found = {ours: str(told[key]) for key, ours in KEYS.items() if told.get(key) is not None}
+    # Values are read as they are written: a password of digits stays one.
+    return {**found, "insecure": found["insecure"].lower() in TRUE} if "insecure" in found else dict(found)
 
 
 def asked(connection: Connection) -> dict[str, Any]:

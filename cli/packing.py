@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 
 from cli.errors import CommandError
+from cli.sendable import without_secrets
+from cli.yamlfile import data_of
 
 
 @dataclass(slots=True)
@@ -72,13 +74,15 @@ def _write(packing: Packing, file: Path, document: dict[str, Any], archive: Path
 
 
 def _read(file: Path, text: str, kind: str) -> dict[str, Any]:
+    hint = f"forgelet {kind} validate --file FILE"
     try:
-        document = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise CommandError(f"{file} cannot be read: {error}", hint=f"forgelet {kind} validate --file FILE") from error
+        document: Any = json.loads(text) if file.suffix == ".json" else data_of(text, file, hint)
+    except ValueError as error:
+        raise CommandError(f"{file} is no JSON: {error}", hint=hint) from error
     if not isinstance(document, dict):
-        raise CommandError(f"{file} is no {kind} file", hint=f"forgelet {kind} validate --file FILE")
-    return document
+        raise CommandError(f"{file} is no {kind} file", hint=hint)
+    named: dict[str, Any] = without_secrets(document)
+    return named
 
 
 def _stack(packing: Packing, stack: dict[str, Any]) -> None:

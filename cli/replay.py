@@ -82,7 +82,7 @@ def _why_not(entry: dict[str, Any]) -> str:
     if GONE in entry["request"]["url"]:
         return "the journal keeps no secrets: the key in its path or query"
     if entry["request"]["bodySize"] > 0 and not ours.get("whole", True):
-        return "its body is too long for the journal, or no text"
+        return "its body is not in the journal: too long, not readable, or no text"
     return ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from platformdirs import user_config_dir, user_data_dir
 from pydantic import Field, ValidationError
@@ -21,6 +21,10 @@ from pydantic_settings import (
 )
 
 from scanner.errors import UserError
+
+SECRET = "secret"
+Secret = Annotated[str, SECRET]
+"""A setting of which nobody is told more than that there is one."""
 
 
 def config_file() -> Path | None:
@@ -47,13 +51,13 @@ class Settings(BaseSettings):
     """Where the client finds the service."""
     user: str = "root"
     """The first user of the service, and the one that the client logs in as."""
-    password: str = "forgelet"
+    password: Secret = "forgelet"
     """Password of the first user, and of the client's login."""
-    token: str = ""
+    token: Secret = ""
     """What opens the control plane (`/_forgelet`) to other machines than this; empty: it is for this machine only."""
-    publickey: str = ""
+    publickey: Secret = ""
     """The client logs in with this API key and the secret one, not with the password."""
-    secretkey: str = ""
+    secretkey: Secret = ""
     """The secret key of that API key."""
     agent_wait: float = Field(default=60, gt=0)
     """Seconds after the download of hammr's agent within which it must have reported."""
@@ -97,6 +101,11 @@ class Settings(BaseSettings):
         """What a job's process must see of these settings, as environment variables."""
         names = ("accel", "debian_mirror", "debian_security_mirror", "cache_size")
         return {f"FORGELET_{name.upper()}": str(value) for name in names if (value := getattr(self, name)) != ""}
+
+
+def hidden() -> frozenset[str]:
+    """Names of the settings that are secrets."""
+    return frozenset(name for name, field in Settings.model_fields.items() if SECRET in field.metadata)
 
 
 def load(**overrides: Any) -> Settings:

@@ -8,6 +8,7 @@ lock him out (PCI-DSS): it is asked for once, and remembered.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -133,42 +134,65 @@ class Login:
         fields, secrets = self.account.fields, self.account.secrets
         if fields.get("applicationCredentialId"):
             return v3.ApplicationCredential(self.url, str(secrets.get("applicationCredentialSecret", "")), application_credential_id=str(fields["applicationCredentialId"]))
-        domain, unscoped = self._domain()
-        project = self._project(unscoped)
-        return v3.Password(self.url, username=str(fields["login"]), password=str(secrets.get("password", "")), project_id=project, **domain)
+        if fields.get("applicationCredentialName"):
+            return self._first(self._named_credential)[0]
+        user, unscoped = self._first(self._unscoped)[1:]
+        return v3.Password(self.url, password=str(secrets.get("password", "")), **user, **self._project(unscoped))
 
-    def _domain(self) -> tuple[dict[str, Any], sessions.Session]:
-        """The user's domain, by the first spelling that Keystone takes. Raises `CloudRefused` when it takes none: it never says what is wrong."""
-        user, wanted = str(self.account.fields["login"]), str(self.account.fields.get("keystoneDomain") or "")
-        tries = _spellings(wanted)
+    def _named_credential(self, user: dict[str, Any]) -> Any:
+        fields, secret = self.account.fields, str(self.account.secrets.get("applicationCredentialSecret", ""))
+        return v3.ApplicationCredential(self.url, secret, application_credential_name=str(fields["applicationCredentialName"]), **user)
+
+    def _unscoped(self, user: dict[str, Any]) -> Any:
+        return v3.Password(self.url, password=str(self.account.secrets.get("password", "")), unscoped=True, **user)
+
+    def _first(self, way: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict[str, Any], sessions.Session]:
+        """The way in, who logs in by it, and a session: by the first spelling of the user's domain that Keystone takes. Raises `CloudRefused` when
+        it takes none: it never says what is wrong."""
+        fields = self.account.fields
+        name, wanted = str(fields.get("login") or ""), str(fields.get("keystoneDomain") or "")
+        # A number is one user's in whatever domain.
+        tries: list[dict[str, Any]] = [{}] if fields.get("userId") else _spellings(wanted)
+        who: dict[str, Any] = {"user_id": str(fields["userId"])} if fields.get("userId") else {"username": name}
         refused: Exception | None = None
         for domain in tries:
-            auth = v3.Password(self.url, username=user, password=str(self.account.secrets.get("password", "")), unscoped=True, **domain)
+            user = {**who, **domain}
+            auth = way(user)
             session = self._session(auth)
             try:
                 session.get_token()
             except auth_errors.Unauthorized as error:
                 refused = error
                 continue
-            return domain, session
+            return auth, user, session
+        if fields.get("userId"):
+            raise CloudRefused(f"{self.account.name} does not take the login (HTTP 401): there is no user of the number {fields['userId']} with this password", hint=f"forgelet account check '{self.account.name}'") from refused
         where = f"in a domain '{wanted}' (asked for as {', '.join(dict.fromkeys(one for each in tries for one in each.values()))})" if wanted else f"in the domain '{FIRST}', for none is named"
-        said = f"{self.account.name} does not take the login (HTTP 401): there is no user '{user}' with this password {where}; Keystone does not say which of them is wrong"
+        said = f"{self.account.name} does not take the login (HTTP 401): there is no user '{name}' with this password {where}; Keystone does not say which of them is wrong"
         hint = f"forgelet account check '{self.account.name}'; forgelet account create with the right password; keystoneDomain in the builder names the domain"
         raise CloudRefused(said, hint=hint) from refused
 
-    def _project(self, unscoped: sessions.Session) -> str:
+    def _project(self, unscoped: sessions.Session) -> dict[str, Any]:
+        """The project, as a login names it. Raises `CloudRefused` when it is none of the user's."""
         wanted = str(self.account.fields.get("keystoneProject") or "")
         told = unscoped.get(f"{self.url}/auth/projects").json()
         if not isinstance(told, dict) or "projects" not in told:
             raise self._none_there()
         mine = told["projects"]
         fitting = [one for one in mine if wanted in (one["id"], one["name"])] or [one for one in mine if _is(wanted, one["id"], one["name"])]
+        domain = str(self.account.fields.get("projectDomain") or "")
+        if domain and wanted and fitting and wanted not in [one["id"] for one in fitting]:
+            within = [one for one in fitting if _is(domain, one.get("domain_id"))]
+            if not within:
+                # Only Keystone knows what a domain is called.
+                return {"project_name": fitting[0]["name"], "project_domain_name": domain}
+            fitting = within
         chosen = fitting if wanted else mine
         if len(chosen) != 1:
             names = ", ".join(sorted(one["name"] for one in mine)) or "none"
             what = f"project '{wanted}' is not one of the user's" if wanted and not chosen else "which project?"
             raise CloudRefused(f"{self.account.name}: {what} (there are: {names})", hint="keystoneProject (or tenantName) in the builder names it")
-        return str(chosen[0]["id"])
+        return {"project_id": str(chosen[0]["id"])}
 
     def _none_there(self) -> CloudRefused:
         return CloudRefused(f"{self.account.name}: {self.url} does not answer as a Keystone does", hint="check keystoneUrl of the account")
@@ -176,12 +200,28 @@ class Login:
     def _session(self, auth: Any) -> sessions.Session:
         return _Session(self, auth)
 
+    @cached_property
+    def trusted(self) -> bool | str:
+        """Which certificates count: those of the machine's authorities, the account's own, or any."""
+        fields = self.account.fields
+        if str(fields.get("insecure") or "").lower() in ("true", "yes", "1"):
+            return False
+        return str(self._authority.name) if fields.get("caCertificate") else True
+
+    @cached_property
+    def _authority(self) -> Any:
+        """The account's own certificates, in a file that goes with the login: keystoneauth reads files only."""
+        file = tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="forgelet-", suffix=".pem")  # noqa: SIM115  # open as long as the login lives
+        file.write(str(self.account.fields["caCertificate"]))
+        file.flush()
+        return file
+
 
 class _Session(sessions.Session):
     """A session that waits no longer for an answer than its login may."""
 
     def __init__(self, login: Login, auth: Any) -> None:
-        super().__init__(auth=auth, user_agent="forgelet")
+        super().__init__(auth=auth, user_agent="forgelet", verify=login.trusted)
         self._login = login
 
     def request(self, *place: Any, **asked: Any) -> Any:

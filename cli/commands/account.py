@@ -14,6 +14,7 @@ from cli.commands.catalogue import show
 from cli.context import NoConfirm, client
 from cli.errors import CommandError
 from cli.render import Format, Output, as_json, say, told
+from cli.yamlfile import data_of, text_of
 
 app = typer.Typer(help="Cloud accounts.", no_args_is_help=True)
 
@@ -75,12 +76,7 @@ def check(
 
 def accounts_of(file: Path) -> list[dict[str, Any]]:
     """The entries of an account file; one that says `cloud: NAME` comes from clouds.yaml. Raises `CommandError`."""
-    import yaml
-
-    try:
-        read = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CommandError(f"{file} cannot be read: {error}") from error
+    read = data_of(text_of(file), file, raw=True)
     if not isinstance(read, dict):
         raise CommandError(f"{file} is no mapping", hint="accounts: [{type: OpenStack, name: …}]")
     found = read.get("accounts") or [one.get("account") for one in read.get("builders") or [] if isinstance(one, dict)]
@@ -93,8 +89,8 @@ def accounts_of(file: Path) -> list[dict[str, Any]]:
 
 
 def kept(service: Client, given: object, folder: Path) -> str | None:
-    """The name of the account that a builder's `account` has in a file (`file`) or in clouds.yaml (`cloud`): kept when the service does not
-    know it yet. None when it is named in any other way. Raises `CommandError`."""
+    """The name of the account that a builder's `account` has in a file (`file`) or in clouds.yaml (`cloud`): kept by the service as it
+    is there. None when it is named in any other way. Raises `CommandError`."""
     if not isinstance(given, dict) or not (given.get("file") or given.get("cloud")):
         return None
     if given.get("cloud"):
@@ -106,9 +102,10 @@ def kept(service: Client, given: object, folder: Path) -> str | None:
     if len(chosen) != 1:
         names = ", ".join(str(one["name"]) for one in found)
         raise CommandError(f"{given.get('file') or given['cloud']} has the accounts {names}: which one?", hint="account: {file: FILE, name: NAME}")
-    known = {one["name"] for one in service.get("accounts")["credAccounts"]["credAccount"]}
-    if chosen[0]["name"] not in known:
-        service.post("accounts", request_of(chosen[0], place))
+    known = {one["name"]: one["dbId"] for one in service.get("accounts")["credAccounts"]["credAccount"]}
+    request, number = request_of(chosen[0], place), known.get(chosen[0]["name"])
+    # What the file says counts: it may have a corrected password.
+    service.post("accounts", request) if number is None else service.put(f"accounts/{number}", request)
     return str(chosen[0]["name"])
 
 
@@ -123,8 +120,8 @@ def request_of(account: dict[str, Any], folder: Path) -> dict[str, Any]:
         except OSError as error:
             raise CommandError(f"the certificate {path} cannot be read: {error.strerror}") from error
         request["certificates"] = {"certificate": [{"name": path.name, "type": "googleCertificate", "content": content}]}
-    # YAML reads a version such as 3 or 12345678 as a number; UForge's elements are strings, but for ports.
-    return {key: str(value) if isinstance(value, (int, float)) and not key.lower().endswith("port") else value for key, value in request.items()}
+    # UForge's elements are texts, and values are read as they are written; but for ports.
+    return {key: int(value) if key.lower().endswith("port") and str(value).isdecimal() else value for key, value in request.items()}
 
 
 @app.command()

@@ -13,6 +13,8 @@ from cli.context import client, follow
 from cli.errors import CommandError
 from cli.render import Format, Output
 from cli.scans import below, find
+from cli.sendable import sendable
+from cli.yamlfile import data_of
 
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing: all comes from the cache, and what it lacks is named before anything starts.")]
 
@@ -45,7 +47,7 @@ def build(
 
 def request(file: Path, text: str, *, offline: bool) -> dict[str, Any]:
     """The body of a request about the builder file."""
-    return {"fileName": file.name, "text": text, **({"offline": True} if offline else {})}
+    return {"fileName": file.name, "text": sendable(text), **({"offline": True} if offline else {})}
 
 
 def conditions(images: list[dict[str, Any]]) -> list[str]:
@@ -64,12 +66,8 @@ def read_file(file: Path) -> str:
 
 def named_template(service: Client, file: Path, text: str) -> int:
     """The template that the file's stack names. Raises `CommandError`."""
-    import yaml
-
-    try:
-        stack = (yaml.load(text, Loader=yaml.BaseLoader) or {}).get("stack") or {}
-    except (yaml.YAMLError, AttributeError) as error:
-        raise CommandError(f"{file} cannot be read: {error}", hint="give --file a YAML or JSON file") from error
+    told = data_of(text, file, "give --file a YAML or JSON file", raw=True)
+    stack = told.get("stack") if isinstance(told, dict) else None
     if not isinstance(stack, dict) or not stack.get("name") or not stack.get("version"):
         raise CommandError(f"{file} names no template (stack: name, version)", hint="give --id, or the stack section")
     found = service.get("appliances", query=f"name=='{stack['name']}';version=='{stack['version']}'")["appliances"]["appliance"]

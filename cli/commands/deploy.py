@@ -14,6 +14,7 @@ from cli import render
 from cli.context import client, follow, one_of
 from cli.errors import CommandError
 from cli.render import Format, Output
+from cli.yamlfile import data_of, text_of
 
 app = typer.Typer(help="Instances of published images.", no_args_is_help=True)
 One = Annotated[str, typer.Argument(metavar="ID", help="The deployment, as `deploy list` shows it.")]
@@ -40,8 +41,8 @@ def create(
         "name": name,
         "flavor": flavor,
         "network": network,
-        "publicKeys": [_read(one).strip() for one in key or ()],
-        "userData": _read(user_data) if user_data else "",
+        "publicKeys": [text_of(one).strip() for one in key or ()],
+        "userData": text_of(user_data) if user_data else "",
         "ports": port or [],
     }
     provision(context, publish_id, body, output)
@@ -54,17 +55,12 @@ def deploy(
     output: Output = Format.TABLE,
 ) -> None:
     """Make an instance of a published image, as a provisioner file says. `forgelet deploy create` takes the same as options."""
-    provision(context, publish_id, provisioner(_read(file), file), output)
+    provision(context, publish_id, provisioner(text_of(file), file), output)
 
 
 def provisioner(text: str, file: Path) -> dict[str, Any]:
     """What a provisioner file asks for. Raises `CommandError` that names every mistake."""
-    import yaml
-
-    try:
-        told = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CommandError(f"{file} is not YAML: {error}") from error
+    told = data_of(text, file, PROVISIONER, raw=True)
     found = told.get("provisioner") if isinstance(told, dict) else None
     if not isinstance(found, dict):
         raise CommandError(f"{file} has no `provisioner`", hint=PROVISIONER)
@@ -88,13 +84,6 @@ def provision(context: typer.Context, publish_id: int, body: dict[str, Any], out
         for line in _facts(done):
             render.say(line)
     raise typer.Exit(job["exitCode"])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path} cannot be read: {error}") from error
 
 
 def _facts(one: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from cli.commands.build import named_template, read_file
 from cli.context import client, follow
 from cli.errors import CommandError
 from cli.render import Format, Output
+from cli.sendable import sendable
 
 
 def publish(
@@ -50,7 +51,7 @@ def _images(service: Client, file: Path, text: str) -> list[int]:
 
 
 def _publish(service: Client, id: int, name: str, text: str, account: str | None, quiet: bool) -> tuple[dict[str, Any], int]:
-    sent = service.post(f"images/{id}/publications", {"fileName": name, "text": text, "account": account})
+    sent = service.post(f"images/{id}/publications", {"fileName": name, "text": sendable(text), "account": account})
     if not quiet:
         render.say(f"Publishing '{sent['name']}' to '{sent['credAccount']['name']}'")
     job = follow(service, sent["jobId"], quiet=quiet)

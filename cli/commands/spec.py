@@ -24,6 +24,7 @@ from cli.context import INTERVAL, client, ended_badly
 from cli.errors import BLIND, DIFFERENT, DONE, USER, CommandError
 from cli.render import Format, Output
 from cli.scans import below, find
+from cli.sendable import without_secrets
 from emulator import local
 
 app = typer.Typer(help="Builder files.", no_args_is_help=True)
@@ -204,7 +205,7 @@ class Run:
 
         number = int(case.builder.partition("[")[2].partition("]")[0])
         told = yaml.safe_load(self.texts[case.file])
-        return {"fileName": Path(case.file).name, "text": yaml.safe_dump({**told, "builders": [told["builders"][number]]})}
+        return {"fileName": Path(case.file).name, "text": yaml.safe_dump(without_secrets({**told, "builders": [told["builders"][number]]}))}
 
     def _place(self) -> str:
         return below(self.scan["uri"])

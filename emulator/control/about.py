@@ -11,12 +11,11 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import HTMLResponse
 
 from emulator.service import TheAdmin, TheService
-from emulator.settings import config_file
+from emulator.settings import config_file, hidden
 from emulator.version import version
 from emulator.wire.answer import ours
 
 router = APIRouter()
-SECRET = frozenset({"password", "token"})
 
 
 @router.get("/version")
@@ -32,7 +31,7 @@ def show_version() -> Response:
 def config(here: TheService, _asking: TheAdmin) -> Response:
     """Every setting as it is in force; secrets only whether they are set."""
     told = here.settings.model_dump(mode="json")
-    shown = {name: ("***" if value else "") if name in SECRET else value for name, value in told.items()}
+    shown = {name: ("***" if value else "") if name in hidden() else value for name, value in told.items()}
     file = config_file()
     return ours("config", {"file": str(file) if file else None, "settings": shown})
 

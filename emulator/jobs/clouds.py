@@ -17,6 +17,7 @@ from emulator.jobs.kinds import State
 from emulator.jobs.outcome import Outcome, done
 from emulator.resources.accounts.opening import opening
 from emulator.resources.accounts.tables import LOCAL, CloudAccount
+from emulator.resources.deployments import asking
 from emulator.resources.deployments.tables import Deployment
 from emulator.resources.images.tables import Image
 from emulator.resources.jobs.tables import Job
@@ -69,14 +70,14 @@ def _offer(todo: Assignment, publication: Publication, image: Image) -> Offer:
 
 def provision(todo: Assignment) -> Outcome:
     """Make the instance of the deployment `arguments.deployment`."""
-    from builders.clouds.base import InstanceState, Request
+    from builders.clouds.base import InstanceState
 
     number = todo.arguments["deployment"]
     with todo.database.read() as session:
         deployment = session.get_one(Deployment, number)
         publication = session.get_one(Publication, deployment.publication_id)
     began = _noting(todo.database, Deployment, number)
-    made = _cloud(todo.database, todo.folders, publication).provision(publication.cloud_id, Request(**deployment.asked), todo.progress, began)
+    made = _cloud(todo.database, todo.folders, publication).provision(publication.cloud_id, asking.opened(Vault(todo.folders.secrets_key), deployment.asked), todo.progress, began)
     if made.state is InstanceState.ERROR:
         return done(f"The instance is in ERROR: {made.fault}", exit_code=5)
     return done("Running")

@@ -6,6 +6,10 @@ of ours, and writing it as XML raises `Undeclared`.
 
 from __future__ import annotations
 
+_ACCOUNT = frozenset(
+    {"keystoneDomain", "keystoneProject", "projectDomain", "region", "userId", "applicationCredentialId", "applicationCredentialName", "caCertificate", "insecure"}
+)
+
 EXTRAS: dict[str, frozenset[str]] = {
     "UForgeError": frozenset({"code", "hint", "problems", "exitCode"}),
     "Distribution": frozenset({"realName", "realArch"}),
@@ -17,7 +21,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "SoftwareBundleExport": frozenset({"jobId"}),
     "SoftwareBundleImport": frozenset({"jobId"}),
     "ScanImport": frozenset({"jobId"}),
-    "CredAccountOpenStack": frozenset({"keystoneDomain", "keystoneProject", "region", "applicationCredentialId"}),
+    "CredAccountOpenStack": _ACCOUNT,
     "PublishImageOpenStack": frozenset({"jobId", "sha512sum", "already"}),
     "Migration": frozenset({"stage", "stageList", "state", "jobId", "made", "hint", "exitCode", "ended"}),
     "Deployment": frozenset({"dbId", "jobId", "publication", "ports", "fault", "cloudId", "account"}),
@@ -43,7 +47,7 @@ EXTRAS: dict[str, frozenset[str]] = {
 }
 """UForge's type -> our keys in it."""
 
-_LOGIN = frozenset({"keystoneDomain", "keystoneProject", "region", "applicationCredentialId", "applicationCredentialSecret"})
+_LOGIN = _ACCOUNT | {"applicationCredentialSecret"}
 
 TAKEN: dict[str, frozenset[str]] = {"CredAccount": _LOGIN, "CredAccountOpenStack": _LOGIN}
 """UForge's type -> texts that it may have in a JSON request although no type of UForge has them."""

@@ -40,7 +40,7 @@ def _request(told: Entry, origin: str) -> dict[str, Any]:
         "bodySize": asked["size"],
     }
     if asked["size"]:
-        found["postData"] = {"mimeType": asked["contentType"], "text": asked.get("body", "")}
+        found["postData"] = {"mimeType": asked["contentType"], "text": asked.get("body", ""), **_comment(asked)}
     return found
 
 
@@ -52,7 +52,7 @@ def _response(told: Entry) -> dict[str, Any]:
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": _pairs([("content-type", answered["contentType"])]),
-        "content": {"size": answered["size"], "mimeType": answered["contentType"], "text": answered.get("body", "")},
+        "content": {"size": answered["size"], "mimeType": answered["contentType"], "text": answered.get("body", ""), **_comment(answered)},
         "redirectURL": "",
         "headersSize": -1,
         "bodySize": answered["size"],
@@ -61,3 +61,7 @@ def _response(told: Entry) -> dict[str, Any]:
 
 def _pairs(items: Any) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in items]
+
+
+def _comment(body: dict[str, Any]) -> dict[str, str]:
+    return {"comment": f"not kept: {body['omitted']}"} if "omitted" in body else {}

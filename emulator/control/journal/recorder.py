@@ -1,6 +1,7 @@
 """The middleware that writes every request into the journal: what was asked, what was answered, what nobody read.
 
-Not health, which is polled, nor the journal's own routes. Bodies are kept when they are text, up to `LARGEST` bytes each.
+Not health, which is polled, nor the journal's own routes. Bodies are kept when they are text, of `LARGEST` bytes at most, and can be read: then
+it shows what of them is secret.
 """
 
 from __future__ import annotations
@@ -42,11 +43,18 @@ class Body:
         from emulator.control.journal import redact
 
         told: dict[str, Any] = {"contentType": self.media, "size": self.size}
+        if self.size > len(self.kept):
+            # What the begin of a document says is secret may stand in its rest.
+            return {**told, **_omitted(f"it is longer than {LARGEST} bytes")} if self.kept else told, []
         try:
-            text, gone = redact.body(self.kept.decode("utf-8"), self.media)
+            kept = redact.body(self.kept.decode("utf-8"), self.media)
         except UnicodeDecodeError:
             return told, []
-        return {**told, "body": text, "whole": self.size == len(self.kept)}, gone
+        return {**told, **(_omitted(kept.omitted) if kept.omitted else {"body": kept.text, "whole": True})}, kept.gone
+
+
+def _omitted(why: str) -> dict[str, Any]:
+    return {"body": "", "whole": False, "omitted": why}
 
 
 class Recorder:

@@ -46,6 +46,14 @@ def standing(caid: int, here: TheService, owner: TheOwner, domain: str = "", pro
     return ours("standing", {"user": said.user, "project": said.project, "abilities": dict(said.abilities), "facts": dict(said.facts)})
 
 
+@router.put("/{caid}")
+def replace(caid: int, asked: Annotated[dict[str, Any], Depends(body("credAccount"))], here: TheService, owner: TheOwner) -> Response:
+    """What opens the account is another from now on, such as a corrected password; its name and platform stay."""
+    with here.database.read() as session:
+        found = accounts.find(session, owner, caid)
+    return answer("credAccount", accounts.tell(owner, accounts.replace(here, found, asked)))
+
+
 @router.delete("/{caid}")
 def delete(caid: int, here: TheService, owner: TheOwner) -> Response:
     """Forget a cloud account."""

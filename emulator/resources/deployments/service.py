@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from emulator.errors import Conflict
 from emulator.jobs import ledger
 from emulator.jobs.kinds import ENDED, State
 from emulator.resources.accounts.opening import ANSWER, cloud_of
+from emulator.resources.deployments import asking
 from emulator.resources.deployments.instances import FAILED, RUNNING, Found, Seen, forget, look
 from emulator.resources.deployments.tables import Deployment
 from emulator.resources.jobs.tables import Job
@@ -69,6 +69,8 @@ def begin(here: Service, user: User, found: publications.Found, request: Request
     cloud(here, user, publication)
     assert user.id is not None and publication.id is not None
     with here.database.write() as session:
+        # The lock first: what is sealed here is stored before the key can change (`Vault.rotate`).
+        session.connection()
         arguments = {"publication": publication.id, "name": request.name, "flavor": request.flavor}
         job = ledger.create(session, user.id, "provision", "", arguments)
         made = Deployment(
@@ -76,7 +78,7 @@ def begin(here: Service, user: User, found: publications.Found, request: Request
             publication_id=publication.id,
             application=chance.identifier().hex[:12],
             name=request.name,
-            asked=dataclasses.asdict(request),
+            asked=asking.stored(here.vault, request),
             job_id=job.id or 0,
             created=stamp.now(),
         )

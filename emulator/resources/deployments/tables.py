@@ -20,7 +20,7 @@ class Deployment(Row, table=True):
     """UForge's applicationId, by which clients name it."""
     name: str
     asked: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
-    """A `builders.clouds.base.Request`"""
+    """A `builders.clouds.base.Request`, as `asking.py` stores it."""
     cloud_id: str = ""
     """The cloud's own number of the instance; empty until there is one."""
     job_id: int = Field(foreign_key="job.id")

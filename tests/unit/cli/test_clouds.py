@@ -39,10 +39,10 @@ def test_an_image_is_published_by_the_builders_file(fake: Any, forgelet: Any, tm
     assert fake.asked[0][1] == {"fileName": "b.yml", "text": BUILDER, "account": "cloud"}
 
 
-def test_an_account_file_of_the_builder_is_kept_once(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+def test_an_account_file_of_the_builder_is_kept(fake: Any, forgelet: Any, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text("accounts: [{type: OpenStack, name: cloud, keystoneUrl: 'http://k', keystoneVersion: v3, login: me, password: secret-word}]\n")
     (tmp_path / "b.yml").write_text(BUILDER.replace("account: local", "account: {file: a.yml}"))
-    fake.mine("GET", "accounts", {"credAccounts": {"credAccount": [{"name": "local"}]}})
+    fake.mine("GET", "accounts", {"credAccounts": {"credAccount": [{"name": "local", "dbId": 1}]}})
     fake.mine("POST", "accounts", (201, {"name": "cloud", "dbId": 2}))
     fake.mine("POST", "images/3/publications", (201, publication()))
     fake.mine("GET", "pimages/4", publication())
@@ -75,7 +75,7 @@ def test_an_account_that_is_not_to_be_found_is_said_before_anything_is_sent(fake
 def test_a_migration_takes_its_account_from_clouds_yaml_or_a_file(fake: Any, forgelet: Any, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text("accounts: [{type: OpenStack, name: filed, keystoneUrl: 'http://k', keystoneVersion: v3, login: me, password: secret-word}]\n")
     (tmp_path / "id.pub").write_text("ssh-ed25519 AAAA me\n")
-    fake.mine("GET", "accounts", {"credAccounts": {"credAccount": [{"name": "local"}]}})
+    fake.mine("GET", "accounts", {"credAccounts": {"credAccount": [{"name": "local", "dbId": 1}]}})
     fake.mine("POST", "accounts", (201, {"name": "x", "dbId": 2}))
     fake.mine("POST", "migrations/launches", (201, migration(state="running")))
     for written, name in (("{cloud: lab}", "lab"), ("{file: a.yml}", "filed")):
@@ -164,3 +164,77 @@ def test_every_mistake_of_a_migration_file_is_named(fake: Any, forgelet: Any, tm
     assert done.code == 1 and fake.asked == []
     for said in ("migration.when: unknown", "migration.source.pasword: unknown", "migration.target.bilder: unknown", "migration.name: is missing", "'windows' cannot", "not 2", "migration.target.builder: is missing"):
         assert said in done.err, said
+
+
+def test_the_password_of_an_account_file_counts_for_an_account_that_is_known(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("accounts: [{type: OpenStack, name: cloud, keystoneUrl: 'http://k', keystoneVersion: v3, login: me, password: corrected}]\n")
+    (tmp_path / "b.yml").write_text(BUILDER.replace("account: local", "account: {file: a.yml}"))
+    fake.mine("GET", "accounts", {"credAccounts": {"credAccount": [{"name": "local", "dbId": 1}, {"name": "cloud", "dbId": 7}]}})
+    fake.mine("PUT", "accounts/7", {"name": "cloud", "dbId": 7})
+    fake.mine("POST", "images/3/publications", (201, publication()))
+    fake.mine("GET", "pimages/4", publication())
+    fake.job(9, "done", exitCode=0)
+    assert forgelet("image", "publish", "--id", "3", "--file", str(tmp_path / "b.yml")).code == 0
+    assert [asked["password"] for key, asked in fake.asked if key == "PUT /api/users/root/accounts/7"] == ["corrected"]
+
+
+def test_a_password_in_the_builder_file_is_not_sent(fake: Any, forgelet: Any, tmp_path: Path) -> None:
+    (tmp_path / "b.yml").write_text(BUILDER.replace("account: local", "account: {type: OpenStack, name: cloud, password: secret-word}"))
+    fake.mine("POST", "images/3/publications", (201, publication()))
+    fake.mine("GET", "pimages/4", publication())
+    fake.job(9, "done", exitCode=0)
+    assert forgelet("image", "publish", "--id", "3", "--file", str(tmp_path / "b.yml")).code == 0
+    assert "secret-word" not in str(fake.asked) and "cloud" in str(fake.asked)
+
+
+AUTH = "auth_url: 'http://k:5000/v3', username: demo, password: 0123"
+
+
+def cloud_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Any:
+    (tmp_path / "clouds.yaml").write_text(f"clouds: {{lab: {{{text}}}}}\n")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    return account_of("lab")
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("auth: {auth_url: 'http://k', user_id: 0123abc, password: x, tenant_name: t}", {"userId": "0123abc", "keystoneProject": "t", "password": "x"}),
+        (
+            "auth_type: v3applicationcredential, auth: {auth_url: 'http://k', application_credential_name: n, application_credential_secret: s, username: me, user_domain_name: Sales}",
+            {"applicationCredentialName": "n", "applicationCredentialSecret": "s", "login": "me", "keystoneDomain": "Sales"},
+        ),
+        (f"verify: false, auth: {{{AUTH}, project_name: p, project_domain_name: Other}}", {"insecure": "true", "projectDomain": "Other", "login": "demo", "password": "0123", "keystoneProject": "p"}),
+        (f"verify: true, interface: publicURL, identity_api_version: 3, auth: {{{AUTH}}}", {"login": "demo", "password": "0123"}),
+    ],
+)
+def test_what_says_who_logs_in_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, taken: dict[str, str]) -> None:
+    told = cloud_of(tmp_path, monkeypatch, text)
+    assert {key: value for key, value in told.items() if key not in ("type", "name", "keystoneUrl", "keystoneVersion")} == taken
+
+
+def test_the_clouds_authority_comes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    assert cloud_of(tmp_path, monkeypatch, f"cacert: {tmp_path}/ca.pem, auth: {{{AUTH}}}")["caCertificate"] == "-----BEGIN CERTIFICATE-----\n"
+    with pytest.raises(CommandError, match="cannot be read"):
+        cloud_of(tmp_path, monkeypatch, f"cacert: {tmp_path}/none.pem, auth: {{{AUTH}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("profile: rackspace", "profile: cannot"),
+        ("auth_type: v3token, auth: {token: t}", "auth.token: cannot"),
+        ("auth_type: v3oidcpassword", "auth_type: 'v3oidcpassword' is none of"),
+        ("interface: internal", "interface: 'internal': only public"),
+        ("endpoint_type: adminURL", "endpoint_type: 'adminURL': only public"),
+        ("cert: c.pem, key: k.pem", "cert: cannot"),
+        ("compute_endpoint_override: 'http://n'", "compute_endpoint_override: cannot"),
+        ("identity_api_version: 2", "identity_api_version: '2' is not 3"),
+        ("auth: {trust_id: t}", "auth.trust_id: cannot"),
+    ],
+)
+def test_what_an_account_cannot_be_is_refused_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, problem: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        cloud_of(tmp_path, monkeypatch, text)
+    assert any(one.startswith(problem) for one in caught.value.problems)

@@ -9,6 +9,7 @@ from lxml import etree
 
 from builders.spec import TYPES
 from emulator.resources.accounts import service as accounts
+from emulator.resources.accounts.tables import CloudAccount
 from emulator.resources.formats import catalogue
 from emulator.wire.schema import schema
 
@@ -108,3 +109,51 @@ def test_every_user_has_the_cloud_of_this_machine_from_the_start(drive: Any) -> 
     told = drive.error(drive.http.delete(f"{ACCOUNTS}/{mine[0]['dbId']}"), 409)
     assert "stays" in told["localizedErrorMsg"]["message"]
     drive.error(drive.http.post(ACCOUNTS, json={"name": "local", "targetPlatform": {"name": "Outscale"}}), 409)
+
+
+OWN = {"keystoneUrl": "http://k", "keystoneVersion": "v3", "glanceUrl": "http://g", "login": "me", "password": "first-word"}
+
+
+def made(drive: Any) -> Any:
+    return drive.http.post(ACCOUNTS, json={"name": "mine", "targetPlatform": {"name": "OpenStack"}, **OWN}).json()
+
+
+def test_what_opens_an_account_is_replaced_and_its_name_stays(drive: Any) -> None:
+    account = made(drive)
+    told = {"name": "mine", "targetPlatform": {"name": "OpenStack"}, **OWN, "password": "second-word", "login": "her"}
+    answer = drive.http.put(f"{ACCOUNTS}/{account['dbId']}", json=told)
+    assert (answer.status_code, answer.json()["login"], "second-word" in answer.text) == (200, "her", False)
+    with drive.service.database.read() as session:
+        row = session.get_one(CloudAccount, account["dbId"])
+    assert accounts.secrets(drive.service, row) == {"password": "second-word"}
+    drive.error(drive.http.put(f"{ACCOUNTS}/{account['dbId']}", json={**told, "name": "other"}), 409)
+    drive.error(drive.http.put(f"{ACCOUNTS}/{account['dbId']}", json={**told, "password": ""}), 400)
+    [local] = [one for one in drive.http.get(ACCOUNTS).json()["credAccounts"]["credAccount"] if one["name"] == "local"]
+    drive.error(drive.http.put(f"{ACCOUNTS}/{local['dbId']}", json={**told, "name": "local"}), 409)
+
+
+def test_an_account_that_something_needs_stays(drive: Any) -> None:
+    """Without it nothing of it could be taken out of its cloud."""
+    account, image = made(drive), drive.image()
+    sent = drive.http.post(f"/api/{image['uri']}/pimages", json={"credAccount": {"name": "mine"}, "displayName": "web"}).json()
+    assert drive.service.queue.wait(sent["jobId"], 10)
+    deployed = drive.http.post(f"/api/users/root/pimages/{sent['dbId']}/deployments", json={"name": "x", "flavor": "small"}).json()
+    assert drive.service.queue.wait(deployed["jobId"], 10)
+    told = drive.error(drive.http.delete(f"{ACCOUNTS}/{account['dbId']}"), 409)
+    assert told["problems"] == [f"deployment {deployed['applicationId']}: x", f"publication {sent['dbId']}: web"]
+    assert drive.http.delete(f"/api/users/root/deployments/{deployed['applicationId']}").status_code == 204
+    assert drive.error(drive.http.delete(f"{ACCOUNTS}/{account['dbId']}"), 409)["problems"] == [f"publication {sent['dbId']}: web"]
+    assert drive.http.delete(f"/api/users/root/pimages/{sent['dbId']}").status_code == 204
+    assert drive.http.delete(f"{ACCOUNTS}/{account['dbId']}").status_code == 204
+
+
+@pytest.mark.parametrize("named", ["mine", {"name": "mine"}, {"dbId": 2}, {"uri": "users/root/accounts/2"}])
+def test_an_account_that_a_running_migration_will_publish_to_stays(drive: Any, tasks: Any, named: Any) -> None:
+    account = made(drive)
+    assert account["dbId"] == 2
+    tasks.gate.clear()
+    builder = {"type": "openstack", "account": named}
+    migration = drive.http.post("/api/users/root/migrations/launches", json={"name": "web", "target": "docker:web", "builder": builder}).json()
+    assert drive.error(drive.http.delete(f"{ACCOUNTS}/2"), 409)["problems"] == [f"migration {migration['dbId']}: web"]
+    assert drive.http.post(f"/api/users/root/migrations/{migration['dbId']}/stop").status_code == 204
+    assert drive.http.delete(f"{ACCOUNTS}/2").status_code == 204

@@ -461,3 +461,25 @@ def test_a_list_logs_in_to_each_account_once_and_to_all_at_the_same_time(drive: 
     assert ([one["name"] for one in listed], {one["state"] for one in listed}) == (names, {"running"})
     assert sorted(account.name for account in opened) == ["local", "mine"]
     assert all(account.patience <= 10 for account in opened)
+
+
+def test_what_cloud_init_is_told_is_sealed_and_reaches_the_instance(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a key that was changed in between, too."""
+    told, real, secret = [], type(cloud).provision, "#cloud-config\npassword: user-data-secret\n"
+
+    def provision(self: Any, cloud_id: str, request: Any, *rest: Any) -> Any:
+        assert drive.service.ledger.jobs()[-1].state == "running"
+        told.append(request.user_data)
+        return real(self, cloud_id, request, *rest)
+
+    monkeypatch.setattr(type(cloud), "provision", provision)
+    sent = published(drive, image)
+    begin = drive.service.queue.submit
+    monkeypatch.setattr(drive.service.queue, "submit", lambda: None)
+    made = drive.http.post(f"/api/users/root/pimages/{sent['dbId']}/deployments", json={"name": "x", "flavor": "small", "userData": secret}).json()
+    assert drive.http.post("/_forgelet/secrets/rotation").json() == {"resealed": 1}
+    begin()
+    assert drive.service.queue.wait(made["jobId"], 10)
+    assert told == [secret]
+    drive.service.journal.book.close()
+    assert [one.name for one in drive.service.folders.data.rglob("*") if one.is_file() and b"user-data-secret" in one.read_bytes()] == []
