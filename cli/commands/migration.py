@@ -56,17 +56,18 @@ def _follow(service: Client, made: dict[str, Any], *, quiet: bool) -> dict[str, 
     import time
 
     seen: set[int] = set()
+    stage = ""
     while True:
         told: dict[str, Any] = service.get(f"migrations/{made['dbId']}")
         if told["state"] != "running":
             return told
-        job = told["jobId"]
+        if not quiet and told["stage"] != stage:
+            render.say(f"[{told['stage']}]")
+        stage, job = told["stage"], told["jobId"]
         if job is None or job in seen:
             time.sleep(0.3)
             continue
         seen.add(job)
-        if not quiet:
-            render.say(f"[{told['stage']}]")
         try:
             follow(service, job, quiet=quiet)
         except CommandError:

@@ -289,7 +289,7 @@ migration:
     [made] = service.http.get(migrations).json()["migrations"]["migration"]
     until(lambda: service.http.get(f"{migrations}/{made['dbId']}").json()["state"] != "running", 90)
     told = service.http.get(f"{migrations}/{made['dbId']}").json()
-    assert (told["state"], told["stage"], told["stageList"]) == ("failed", "build", ["scan", "build", "publish"]), told
+    assert (told["state"], told["stage"], told["stageList"]) == ("failed", "build", ["scan", "rehearse", "build", "publish"]), told
     assert "a fault was set" in told["status"]["errorMessage"]
     (one,) = groups(service)["by-hammr"]["scans"]["scan"]
     assert (one["dbId"], one["exclude"], one["status"]["complete"]) == (told["made"]["scan"], ["/usr/share/doc"], True)

@@ -33,7 +33,7 @@ def migrated(bench: Bench, openstack: Compute, live_system: str, tmp_path_factor
     )
     (folder / "m.yml").write_text(MIGRATION.format(system=live_system))
     told: dict[str, Any] = bench.json("migration", "launch", "--file", str(folder / "m.yml"))
-    assert (told["state"], told["stageList"]) == ("done", ["scan", "build", "publish"]), told
+    assert (told["state"], told["stageList"]) == ("done", ["scan", "rehearse", "build", "publish"]), told
     yield told
     bench.cli("image", "delete", "--publish-id", str(told["made"]["publish"]))
     assert openstack.images() == []

@@ -59,13 +59,7 @@ def begin(here: Service, user: User, found: publications.Found, request: Request
     publication, sent = found
     if sent.state != State.DONE:
         raise Conflict(f"publication {publication.id} cannot be deployed: it is {sent.state}", hint=f"forgelet job show {sent.id}")
-    problems = [
-        *([] if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?", request.name) else ["name: letters, digits, dots and dashes, 63 at most: it becomes the host name"]),
-        *([] if request.flavor else ["flavor: is missing"]),
-        *(f"public key: '{key[:40]}' is no OpenSSH public key" for key in request.public_keys if not KEY.fullmatch(key.strip())),
-    ]
-    if problems:
-        raise UserError("the instance cannot be made so; nothing was started", hint="forgelet deploy resources --publish-id ID names the flavors", problems=problems)
+    wrong(request)
     cloud(here, user, publication)
     assert user.id is not None and publication.id is not None
     with here.database.write() as session:
@@ -88,6 +82,22 @@ def begin(here: Service, user: User, found: publications.Found, request: Request
         job.arguments = {**arguments, "deployment": made.id}
     here.queue.submit()
     return made, publication, job
+
+
+def wrong(request: Request, found: Resources | None = None) -> None:
+    """Raises `UserError` naming every mistake; with `found` also a flavor that the cloud has not."""
+    problems = [
+        *([] if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?", request.name) else ["name: letters, digits, dots and dashes, 63 at most: it becomes the host name"]),
+        *([] if request.flavor else ["flavor: is missing"]),
+        *(f"public key: '{key[:40]}' is no OpenSSH public key" for key in request.public_keys if not KEY.fullmatch(key.strip())),
+        *([f"flavor: the cloud has no '{request.flavor}' (there are: {', '.join(one.name for one in found.flavors)})"] if found is not None and not _has(found, request.flavor) else []),
+    ]
+    if problems:
+        raise UserError("the instance cannot be made so; nothing was started", hint="forgelet deploy resources --publish-id ID names the flavors", problems=problems)
+
+
+def _has(found: Resources, flavor: str) -> bool:
+    return not flavor or any(flavor in (one.id, one.name) for one in found.flavors)
 
 
 def deployment_uri(user: User, deployment: Deployment) -> str:

@@ -188,13 +188,14 @@ def _camel(key: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str, *, offline: bool = False) -> list[Found]:
-    """Check the builder file against the scan, then queue one build per builder. Raises `SpecError`, `Conflict`; then nothing was started."""
+def begin(here: Service, user: User, instance_id: int, scan_id: int, file_name: str, text: str, *, offline: bool = False, told: Sequence[Rehearsal] | None = None) -> list[Found]:
+    """Check the builder file against the scan, then queue one build per builder. Raises `SpecError`, `Conflict`; then nothing was started.
+    `told`: what its rehearsal said, when there was one already."""
     with here.database.read() as session:
         _, scan, job = scans.find_scan(session, user, instance_id, scan_id)
     specs = _specs(here, scan_id, file_name, text, scanned=job.state == State.DONE, offline=offline)
     _built_from(scan, job)
-    told = _rehearsed(here, scan_id, specs, file_name)
+    told = told if told is not None else _rehearsed(here, scan_id, specs, file_name)
     quotas.room(here, user)
     with here.database.write() as session:
         quotas.claim(session, user, "generation", len(specs))

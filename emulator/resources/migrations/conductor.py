@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from emulator.resources.migrations.wanted import AGENT, FILE, Wanted, builder_fi
 from emulator.resources.scans.tables import Scan, ScannedInstance
 from emulator.resources.users.tables import User
 from emulator.storage import stamp
-from scanner.errors import Cancelled, ForgeletError
+from scanner.errors import Cancelled, ForgeletError, NotFound
 from scanner.host import clock
 
 if TYPE_CHECKING:
+    from builders.rehearsal import Rehearsal
     from emulator.service import Service
     from scanner.targets.access import Access
 
@@ -44,20 +46,24 @@ class Launcher:
 
 
 class _Gone(Exception):
-    """The migration was deleted, or is another one by now."""
+    """The migration was stopped, resumed by another run or deleted, or is another one by now: this run has nothing more to say."""
 
 
 class Conductor:
-    """Begins what can run, and ends with the service."""
+    """Begins what can run, and ends with the service.
+
+    A run of a migration is named by the row's token, which every resume changes. Only the row says whether a run goes on, so whoever stops one
+    changes the row first and ends its job then, and whoever begins a job writes it down and sees in the same transaction whether it is wanted.
+    """
 
     def __init__(self, here: Service) -> None:
         self._here = here
-        self._stopped: set[str] = set()
         self._access: dict[str, Access] = {}
-        """By a migration's token, what opens its SSH host: its proof asks there again. In memory only, until it ends."""
-
+        """By a run's token, what opens its SSH host: its proof asks there again. In memory only, until it ends."""
+        self.rehearsed: dict[str, list[Rehearsal]] = {}
+        """By a run's token, what its rehearsal said: the build need not rehearse again."""
         self._launchers: dict[str, Launcher] = {}
-        """By a migration's token. In memory only: after a restart nobody is told where its agent should have reported."""
+        """By a run's token. In memory only: after a restart nobody is told where its agent should have reported."""
 
     def begin(self) -> None:
         """Go on with those that a service before this one left running. Their jobs are settled first."""
@@ -68,21 +74,35 @@ class Conductor:
 
     def drive(self, migration: Migration, access: Access | None = None, launcher: Launcher | None = None) -> None:
         """Take it through the rest of its stages, in a thread of its own. `access` opens its SSH host; hammr's `launcher` fetches its agent."""
-        self._stopped.discard(migration.token)
         if launcher is not None:
             self._launchers[migration.token] = launcher
         if access is not None:
             self._access[migration.token] = access
         threading.Thread(target=self._run, args=(migration.id, migration.token), name=f"migration-{migration.id}", daemon=True).start()
 
-    def stop(self, migration: Migration) -> None:
-        """It goes no further, and the job of its stage is cancelled."""
-        self._stopped.add(migration.token)
-        with self._here.database.read() as session:
-            now = session.get(Migration, migration.id)
-        if now is not None and now.job_id is not None:
-            self._here.queue.cancel(now.job_id)
-        self._end(migration.id, migration.token, "cancelled")
+    def stop(self, migration: Migration, *, forget: bool = False) -> None:
+        """It goes no further, and the job of its stage is cancelled. `forget`: its row goes as well."""
+        with self._here.database.write() as session:
+            row = session.get(Migration, migration.id)
+            if row is None:
+                return
+            token, job_id, running = row.token, row.job_id, row.state == "running"
+            if forget:
+                session.delete(row)
+            elif running:
+                row.state, row.ended, row.error, row.hint, row.exit_code = "cancelled", stamp.now(), "", "", 0
+        self._forget(token)
+        if running and job_id is not None:
+            self._cancel(job_id)
+
+    def _cancel(self, job_id: int) -> None:
+        with suppress(NotFound):
+            self._here.queue.cancel(job_id)
+
+    def _forget(self, token: str) -> None:
+        self._access.pop(token, None)
+        self._launchers.pop(token, None)
+        self.rehearsed.pop(token, None)
 
     def _run(self, number: int, token: str) -> None:
         try:
@@ -107,29 +127,42 @@ class Conductor:
     def _get(self, number: int, token: str) -> Migration:
         with self._here.database.read() as session:
             found = session.get(Migration, number)
-        if found is None or found.token != token or self._here.stopping.is_set():
+        if found is None or not _runs(found, token) or self._here.stopping.is_set():
             raise _Gone
-        if token in self._stopped:
-            raise Cancelled("cancelled")
         return found
+
+    def wanted(self, migration: Migration) -> None:
+        """Raises when this run of it goes no further."""
+        assert migration.id is not None
+        self._get(migration.id, migration.token)
 
     def _go_through(self, migration: Migration, stage: str) -> None:
         """Begin the stage's job when it has none yet, and wait until it is done. Raises what went wrong."""
-        assert migration.id is not None
-        if migration.stage != stage or migration.job_id is None:
+        job_id = migration.job_id if migration.stage == stage else None
+        if job_id is None:
             self._note(migration, stage=stage, job_id=None)
             with self._here.database.read() as session:
                 user = session.get_one(User, migration.user_id)
-            number, job_id = BEGIN[stage](self._here, user, self._get(migration.id, migration.token))
-            self._note(migration, made=(stage, number), job_id=job_id)
-        else:
-            job_id = migration.job_id
+            begun = BEGIN[stage](self._here, user, migration)
+            if begun is None:
+                return
+            job_id = begun[1]
+            if not self.adopt(migration, (stage, begun[0]), job_id):
+                return
         self._wait(migration, job_id)
 
+    def adopt(self, migration: Migration, made: tuple[str, int], job_id: int) -> bool:
+        """The job that was begun for the run is its stage's. False when the run goes no further; then the job does not, either."""
+        try:
+            self._note(migration, made=made, job_id=job_id)
+        except _Gone:
+            self._cancel(job_id)
+            return False
+        return True
+
     def _wait(self, migration: Migration, job_id: int) -> None:
-        assert migration.id is not None
         while True:
-            self._get(migration.id, migration.token)
+            self.wanted(migration)
             job = self._here.ledger.find(job_id)
             if job is None:
                 raise _Gone
@@ -144,16 +177,17 @@ class Conductor:
             raise _StageFailed(job, job.message)
 
     def _note(self, migration: Migration, *, stage: str | None = None, made: tuple[str, int] | None = None, job_id: int | None) -> None:
-        assert migration.id is not None
         with self._here.database.write() as session:
             row = session.get(Migration, migration.id)
-            if row is None or row.token != migration.token:
+            if row is None or not _runs(row, migration.token):
                 raise _Gone
             row.job_id = job_id
             if stage is not None:
                 row.stage = stage
             if made is not None:
                 row.made = {**row.made, made[0]: made[1]}
+        # What comes next is begun with what the row says.
+        migration.stage, migration.made, migration.job_id = row.stage, row.made, row.job_id
 
     def access(self, migration: Migration) -> Access | None:
         """What opens its SSH host, if that was said to this service."""
@@ -163,16 +197,19 @@ class Conductor:
         """Who launched it, if that was this service's to see."""
         return self._launchers.get(migration.token)
 
-    def _end(self, number: int | None, token: str, state: str, error: str = "", hint: str = "", exit_code: int = 0) -> None:
-        self._access.pop(token, None)
-        self._launchers.pop(token, None)
+    def _end(self, number: int, token: str, state: str, error: str = "", hint: str = "", exit_code: int = 0) -> None:
+        self._forget(token)
         with self._here.database.write() as session:
             row = session.get(Migration, number)
-            if row is None or row.token != token or row.state != "running":
+            if row is None or not _runs(row, token):
                 return
             row.state, row.error, row.ended = state, error, stamp.now()
             row.exit_code = exit_code
             row.hint = f"{hint}; then go on: forgelet migration resume {number}".lstrip("; ") if state == "failed" else hint
+
+
+def _runs(row: Migration, token: str) -> bool:
+    return row.token == token and row.state == "running"
 
 
 class _StageFailed(ForgeletError):
@@ -192,7 +229,7 @@ def _scan(here: Service, user: User, migration: Migration) -> tuple[int, int]:
     launcher = here.conductor.launcher(migration)
     deadline = clock.elapsed() + 2 * here.settings.agent_wait
     while True:
-        here.conductor._get(migration.id or 0, migration.token)
+        here.conductor.wanted(migration)
         with here.database.read() as session:
             found = _reported(session, user, migration)
         if found is not None:
@@ -225,9 +262,27 @@ def _reported(session: Session, user: User, migration: Migration) -> Scan | None
     return session.exec(wanted.order_by(col(Scan.id).desc())).first()
 
 
-def _build(here: Service, user: User, migration: Migration) -> tuple[int, int]:
-    from builders.size import Size, size_of
+def _rehearse(here: Service, user: User, migration: Migration) -> None:
+    """Ask what the build would meet, and raise what blocks it. No job: whoever stops the migration meanwhile need not wait for the answer."""
+    from builders.rehearsal import refuse
     from emulator.resources.images import service as images
+
+    told = images.rehearse(here, user, *_source(here, migration))
+    refuse(told, FILE)
+    here.conductor.rehearsed[migration.token] = told
+
+
+def _build(here: Service, user: User, migration: Migration) -> tuple[int, int]:
+    from emulator.resources.images import service as images
+
+    told = here.conductor.rehearsed.pop(migration.token, None)
+    [(image, _, job)] = images.begin(here, user, *_source(here, migration), told=told)
+    return image.id or 0, job.id or 0
+
+
+def _source(here: Service, migration: Migration) -> tuple[int, int, str, str]:
+    """What is built, and by which builder file: group, scan, name and text of the file."""
+    from builders.size import Size, size_of
     from scanner.report import Report
 
     scan_id = migration.made["scan"]
@@ -235,9 +290,7 @@ def _build(here: Service, user: User, migration: Migration) -> tuple[int, int]:
         instance_id = session.get_one(Scan, scan_id).instance_id
     found = size_of(Report(here.folders.scan(scan_id)), ())
     least = Size(found.source, found.added + ADDED, found.files).least
-    text = builder_file(migration.wanted["builder"], int(least * SPARE))
-    [(image, _, job)] = images.begin(here, user, instance_id, scan_id, FILE, text)
-    return image.id or 0, job.id or 0
+    return instance_id, scan_id, FILE, builder_file(migration.wanted["builder"], int(least * SPARE))
 
 
 def _publish(here: Service, user: User, migration: Migration) -> tuple[int, int]:
@@ -251,16 +304,12 @@ def _publish(here: Service, user: User, migration: Migration) -> tuple[int, int]
 
 
 def _provision(here: Service, user: User, migration: Migration) -> tuple[int, int]:
-    from builders.clouds.base import Request
     from emulator.resources.deployments import service as deployments
     from emulator.resources.publications import service as publications
 
-    asked = migration.wanted["provision"]
     with here.database.read() as session:
         publication = publications.find(session, user, migration.made["publish"])
-    networks = (asked["network"],) if asked["network"] else ()
-    request = Request(asked["name"] or migration.name, asked["flavor"], public_keys=asked["publicKeys"], ports=asked["ports"], networks=networks)
-    deployment, _, job = deployments.begin(here, user, publication, request)
+    deployment, _, job = deployments.begin(here, user, publication, Wanted.model_validate(migration.wanted).request())
     return deployment.id or 0, job.id or 0
 
 
@@ -274,11 +323,12 @@ def _verify(here: Service, user: User, migration: Migration) -> tuple[int, int]:
     return job.id or 0, job.id or 0
 
 
-BEGIN: dict[str, Callable[[Service, User, Migration], tuple[int, int]]] = {
+BEGIN: dict[str, Callable[[Service, User, Migration], tuple[int, int] | None]] = {
     "scan": _scan,
+    "rehearse": _rehearse,
     "build": _build,
     "publish": _publish,
     "provision": _provision,
     "verify": _verify,
 }
-"""Stage -> begins its job; answers the number of what comes of it, and the job's."""
+"""Stage -> begins its job; answers the number of what comes of it, and the job's. None: it is done already."""

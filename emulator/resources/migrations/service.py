@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session, col, select
 
 from emulator.errors import Conflict
-from emulator.resources.accounts.opening import reachable
+from emulator.resources.accounts.opening import cloud_of, reachable
+from emulator.resources.deployments import service as deployments
 from emulator.resources.jobs.tables import Job
 from emulator.resources.migrations.conductor import Launcher
 from emulator.resources.migrations.tables import Migration
@@ -19,12 +21,12 @@ from emulator.resources.scans import service as scans
 from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
-from scanner.errors import NotFound, UserError
+from scanner.errors import ForgeletError, NotFound, UserError
 from scanner.targets.access import Access
 
 LARGE = 2**20
 """MiB: what stands for the size of a disk that is not known before the scan is done."""
-SAYS = {"scan": "Scanning", "build": "Building", "publish": "Publishing", "provision": "Starting the instance", "verify": "Proving"}
+SAYS = {"scan": "Scanning", "rehearse": "Rehearsing", "build": "Building", "publish": "Publishing", "provision": "Starting the instance", "verify": "Proving"}
 
 
 def uri(user: User, migration: Migration) -> str:
@@ -40,7 +42,7 @@ def tell(session: Session, user: User, migration: Migration) -> dict[str, Any]:
     within = job.percent if job is not None and migration.state == "running" else 0
     done = migration.state == "done"
     where = f"{SAYS[migration.stage]} ({number + 1}/{len(stages)})"
-    messages = {"running": f"{where}: {job.message}" if job else f"{where}: waiting for the agent", "done": "Done", "cancelled": f"Cancelled: {where}", "failed": f"Failed: {where}"}
+    messages = {"running": f"{where}: {job.message}" if job else f"{where}: waiting for the agent" if migration.stage == "scan" else where, "done": "Done", "cancelled": f"Cancelled: {where}", "failed": f"Failed: {where}"}
     status = {
         "cancelled": migration.state == "cancelled",
         "complete": done,
@@ -101,11 +103,15 @@ def _check(here: Service, user: User, wanted: Wanted) -> None:
         raise UserError("the migration cannot be launched; nothing was started", problems=["provision: only what is published can be provisioned"])
     here.rooms.specs(builder_file(wanted.builder, LARGE), FILE)
     if wanted.publish:
-        asked_of(wanted.builder, wanted.name)
+        asked = asked_of(wanted.builder, wanted.name)
         with here.database.read() as session:
-            reachable(publications.named_account(session, user, account_of(wanted.builder.get("account"))))
+            account = publications.named_account(session, user, account_of(wanted.builder.get("account")))
+            reachable(account)
             if any(one.state == "running" and one.name == wanted.name for one in migrations(session, user)):
                 raise Conflict(f"a migration '{wanted.name}' is running already", hint="give another name, or stop it: forgelet migration stop")
+        if wanted.provision is not None:
+            deployments.wrong(wanted.request())
+            deployments.wrong(wanted.request(), cloud_of(here, account, asked).resources())
 
 
 def stop(here: Service, migration: Migration) -> None:
@@ -116,29 +122,35 @@ def stop(here: Service, migration: Migration) -> None:
 
 
 def resume(here: Service, user: User, migration: Migration, access: Access | None = None) -> Migration:
-    """Go on from the stage at which it stopped. Raises `Conflict` when it runs or is done."""
-    if migration.state not in ("failed", "cancelled"):
-        raise Conflict(f"migration {migration.id} is {migration.state}: there is nothing to go on with", hint="forgelet migration list")
+    """Go on from the stage at which it stopped. Raises `Conflict` when it runs or is done, and as a scan's own beginning; then it stays as it was."""
     wanted = Wanted.model_validate(migration.wanted)
-    made, job_id = dict(migration.made), None
-    if migration.stage == "scan":
-        if wanted.target == AGENT:
-            raise Conflict("its scan is started by hammr", hint="hammr migration launch, again")
-        scan, job = scans.begin(here, user, wanted.name, wanted.target, wanted.overlay, wanted.exclude, access=access)
-        assert scan.id is not None
-        made["scan"], job_id = scan.id, job.id
+    if migration.stage == "scan" and wanted.target == AGENT:
+        raise Conflict("its scan is started by hammr", hint="hammr migration launch, again")
     with here.database.write() as session:
-        row = session.get_one(Migration, migration.id)
-        row.state, row.job_id, row.made, row.error, row.hint, row.exit_code, row.ended = "running", job_id, made, "", "", None, None
+        row = session.get(Migration, migration.id)
+        if row is None or row.state not in ("failed", "cancelled"):
+            state = "gone" if row is None else row.state
+            raise Conflict(f"migration {migration.id} is {state}: there is nothing to go on with", hint="forgelet migration list")
+        before = {key: getattr(row, key) for key in ("state", "error", "hint", "exit_code", "ended")}
+        # Another token: whatever of an earlier run still moves has nothing to say any more.
+        row.token, row.state, row.job_id, row.error, row.hint, row.exit_code, row.ended = uuid.uuid4().hex, "running", None, "", "", None, None
+    if row.stage == "scan":
+        try:
+            scan, job = scans.begin(here, user, wanted.name, wanted.target, wanted.overlay, wanted.exclude, access=access)
+        except ForgeletError:
+            with here.database.write() as session:
+                again = session.get(Migration, row.id)
+                if again is not None and again.token == row.token:
+                    for key, value in before.items():
+                        setattr(again, key, value)
+            raise
+        assert scan.id is not None and job.id is not None
+        if not here.conductor.adopt(row, ("scan", scan.id), job.id):
+            raise Conflict(f"migration {migration.id} was stopped meanwhile", hint="forgelet migration list")
     here.conductor.drive(row, access)
     return row
 
 
 def remove(here: Service, migration: Migration) -> None:
     """Forget it; it is stopped first. Its scan, image, publication and instance stay: they are things of their own."""
-    if migration.state == "running":
-        here.conductor.stop(migration)
-    with here.database.write() as session:
-        found = session.get(Migration, migration.id)
-        if found is not None:
-            session.delete(found)
+    here.conductor.stop(migration, forget=True)

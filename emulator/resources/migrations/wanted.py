@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from scanner.errors import UserError
 from scanner.targets.access import Access
 
-STAGES = ("scan", "build", "publish", "provision", "verify")
+if TYPE_CHECKING:
+    from builders.clouds.base import Request
+
+STAGES = ("scan", "rehearse", "build", "publish", "provision", "verify")
 AGENT = "agent"
 """The target of a migration whose scan hammr's agent reports by itself."""
 FILE = "migration"
@@ -57,8 +60,16 @@ class Wanted(BaseModel):
 
     def stages(self) -> list[str]:
         """Those that it goes through, in order."""
-        asked = {"scan": True, "build": True, "publish": self.publish, "provision": self.provision is not None, "verify": self.verify}
+        asked = {"scan": True, "rehearse": True, "build": True, "publish": self.publish, "provision": self.provision is not None, "verify": self.verify}
         return [stage for stage in STAGES if asked[stage]]
+
+    def request(self) -> Request:
+        """The instance at the end."""
+        from builders.clouds.base import Request
+
+        assert self.provision is not None
+        one = self.provision
+        return Request(one.name or self.name, one.flavor, public_keys=one.publicKeys, ports=one.ports, networks=(one.network,) if one.network else ())
 
 
 class Launch(Wanted):

@@ -49,7 +49,7 @@ def ended(drive: Any, made: Any) -> Any:
 
 def test_from_scan_to_instance_to_proof(drive: Any) -> None:
     done = ended(drive, launch(drive, provision={"flavor": "small"}, verify=True))
-    assert (done["state"], done["stageList"], done["status"]["percentage"], done["exitCode"]) == ("done", ["scan", "build", "publish", "provision", "verify"], 100, 0), done
+    assert (done["state"], done["stageList"], done["status"]["percentage"], done["exitCode"]) == ("done", ["scan", "rehearse", "build", "publish", "provision", "verify"], 100, 0), done
     cloud = drive.service.rooms.fake_cloud
     assert [offer.name for offer, _ in cloud.images.values()] == ["moved"]
     assert [one.name for one in cloud.instances.values()] == ["web"]
@@ -117,6 +117,9 @@ def test_it_is_stopped_in_the_stage_where_it_is(drive: Any, tasks: Any) -> None:
         ({"builder": {**BUILDER, "publicImage": "perhaps"}}, 400, "neither yes nor no"),
         ({"publish": False, "provision": {"flavor": "small"}}, 400, "only what is published"),
         ({"name": ""}, 400, "name"),
+        ({"name": "my web", "provision": {"flavor": "small"}}, 400, "name: letters, digits"),
+        ({"provision": {"flavor": "small", "publicKeys": ["nonsense"]}}, 400, "no OpenSSH public key"),
+        ({"provision": {"flavor": "huge"}}, 400, "the cloud has no 'huge'"),
     ],
     ids=str,
 )
@@ -135,10 +138,10 @@ def test_hammrs_waits_for_its_agent_and_takes_its_scan(drive: Any) -> None:
     assert made.status_code == 201, made.text
     number = etree.fromstring(made.content).findtext("dbId")
     listed = etree.fromstring(drive.http.get(BASE, headers=XML).content).find("migrations/migration")
-    assert (listed.findtext("name"), listed.findtext("status/message")) == ("by-hammr", "Scanning (1/3): waiting for the agent")
+    assert (listed.findtext("name"), listed.findtext("status/message")) == ("by-hammr", "Scanning (1/4): waiting for the agent")
     drive.scan("by-hammr", overlay=True)
     done = ended(drive, {"dbId": number})
-    assert (done["state"], done["stageList"]) == ("done", ["scan", "build", "publish"]), done
+    assert (done["state"], done["stageList"]) == ("done", ["scan", "rehearse", "build", "publish"]), done
     sent = drive.http.get(f"/api/users/root/pimages/{done['made']['publish']}").json()
     assert (sent["name"], sent["keystoneProject"]) == ("moved", "demo")
     # Nobody said how large the disk shall be: what the scan needs, and some spare room.
@@ -179,6 +182,12 @@ def test_what_the_agent_itself_says_ends_its_migration_at_once(drive: Any) -> No
     failed = ended(drive, {"dbId": number})
     assert (failed["state"], failed["exitCode"]) == ("failed", 3)
     assert failed["status"]["errorMessage"] == f"the scan of 'by-hammr' could not begin: {reason}"
+
+
+def test_what_blocks_the_build_fails_the_rehearsal_before_it(drive: Any) -> None:
+    failed = ended(drive, launch(drive, builder={**BUILDER, "hardwareSettings": {"memory": 666}}))
+    assert (failed["state"], failed["stage"], failed["status"]["message"]) == ("failed", "rehearse", "Failed: Rehearsing (2/4)")
+    assert [job.kind for job in drive.service.ledger.jobs()] == ["scan"]
 
 
 def test_one_that_a_dead_service_left_running_goes_on(drive: Any) -> None:
