@@ -88,17 +88,14 @@ class Client:
             yield from response.iter_text()
 
     def download(self, path: str, into: Path, **query: Any) -> Iterator[tuple[int, int]]:
-        """Write a stream below the user into a file; tells bytes done and bytes in all. The file is there only when it is whole."""
+        """Write a stream below the user into a file; tells bytes done and bytes in all. The file is there only when it is whole; what
+        broke off is continued by the next call (`cli.download`)."""
         yield from self._download(self._mine(path), into, query)
 
     def _download(self, url: str, into: Path, query: dict[str, Any]) -> Iterator[tuple[int, int]]:
-        partial = into.with_name(into.name + ".partial")
-        with self._stream(url, query) as response, partial.open("wb") as out:
-            total, done = int(response.headers.get("content-length", 0)), 0
-            for piece in response.iter_bytes(1 << 20):
-                done += out.write(piece)
-                yield done, total
-        partial.rename(into)
+        from cli.download import Download
+
+        yield from Download(into).run(lambda headers: self._stream(url, query, headers))
 
     def control_upload(self, path: str, file: Path, **query: Any) -> Any:
         """POST a file below `/_forgelet`, as a stream."""
@@ -144,8 +141,8 @@ class Client:
         return response.json() if response.content else None
 
     @contextmanager
-    def _stream(self, url: str, query: dict[str, Any]) -> Iterator[httpx.Response]:
-        with self._told(url), self._http.stream("GET", url, params=query, timeout=self._patient) as response:
+    def _stream(self, url: str, query: dict[str, Any], headers: dict[str, str] | None = None) -> Iterator[httpx.Response]:
+        with self._told(url), self._http.stream("GET", url, params=query, headers=headers, timeout=self._patient) as response:
             if response.is_error:
                 response.read()
                 raise _refusal(response)

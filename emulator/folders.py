@@ -124,7 +124,7 @@ class Folders:
 
     @property
     def returns(self) -> Path:
-        """Of images on their way back from their clouds; parts of them end in `.partial`."""
+        """Of images that came back from their clouds, kept for a while; parts of them end in `.partial`."""
         return self.data / "fetched"
 
     def fetched(self, publication_id: int, cloud_id: str) -> Path:

@@ -1,17 +1,20 @@
-"""Files on their way out, whole or in ranges, as RFC 9110 has it (sections 14.1 and 14.2)."""
+"""Files on their way out, whole or in ranges, as RFC 9110 has it (sections 14.1 and 14.2), with their hash where it is known (RFC 9530)."""
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Any
 
 from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from emulator.errors import NotSatisfiable
 
+ALGORITHMS = {"sha256": "sha-256", "sha512": "sha-512"}
 _RANGE = re.compile(r"(\d{0,18})-(\d{0,18})")
 
 
@@ -37,6 +40,14 @@ class Download(FileResponse):
         if told and not have:
             raise NotSatisfiable(size)
         return [*others, (b"range", f"bytes={','.join(have)}".encode("ascii"))] if have else others
+
+
+def hashed(path: Path, name: str, algorithm: str, digest: str, background: BackgroundTask | None = None) -> Download:
+    """The file as an attachment. Its hash (`digest`, hexadecimal; empty when it is not known) is its tag, which `If-Range` is held against, and is
+    told as `Repr-Digest`: so a client continues what broke off, and can tell whether it has what we have."""
+    told = base64.b64encode(bytes.fromhex(digest)).decode()
+    headers = {"ETag": f'"{digest}"', "Repr-Digest": f"{ALGORITHMS[algorithm]}=:{told}:"} if digest else {}
+    return Download(path, media_type="application/octet-stream", filename=name, headers=headers, background=background)
 
 
 def ranges(asked: str) -> list[str]:

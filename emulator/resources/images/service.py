@@ -29,7 +29,7 @@ from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
 from emulator.storage.narrow import narrow, stored
-from emulator.wire.download import Download
+from emulator.wire.download import hashed
 from emulator.wire.shared import Shared
 from scanner.errors import NotFound, UserError
 
@@ -159,7 +159,7 @@ def disk(folders: Folders, image: Image, format: str | None = None) -> Download:
     files = made(folders, image.id)["files"]
     for one in files:
         if format in (None, one["format"]):
-            return Download(folders.image(image.id) / one["name"], media_type="application/octet-stream", filename=one["name"])
+            return hashed(folders.image(image.id) / one["name"], one["name"], "sha256", one["sha256"])
     raise NotFound(f"image {image.id} has no {format or ''} disk", hint="formats: " + ", ".join(one["format"] for one in files))
 
 

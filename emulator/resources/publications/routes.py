@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict
+from starlette.background import BackgroundTask
 
 from emulator.errors import Conflict
 from emulator.jobs.kinds import State
@@ -18,7 +18,7 @@ from emulator.resources.status import op_status
 from emulator.service import TheOwner, TheService
 from emulator.wire.answer import answer, collection, lasting, nothing
 from emulator.wire.body import body
-from emulator.wire.download import Download
+from emulator.wire.download import hashed
 from scanner.errors import NotFound, UserError
 
 router = APIRouter()
@@ -126,11 +126,10 @@ def delete(publication: ThePublication, here: TheService, owner: TheOwner) -> Re
 
 
 @router.get(MINE + "/{pid}/download")
-def download(publication: ThePublication, here: TheService, owner: TheOwner, after: BackgroundTasks) -> Response:
+def download(publication: ThePublication, here: TheService, owner: TheOwner) -> Response:
     """The image as the cloud has it, its hash checked against what was sent."""
     row, job = publication
     if job.state != State.DONE:
         raise Conflict(f"publication {row.id} cannot be downloaded: it is {job.state}", hint=f"forgelet job show {job.id}")
     file = publications.fetch(here, owner, row)
-    after.add_task(Path.unlink, file, missing_ok=True)
-    return Download(file, media_type="application/octet-stream", filename=f"{row.name}.{row.cloud_id}", background=after)
+    return hashed(file, f"{row.name}.{row.cloud_id}", "sha512", row.sha512, BackgroundTask(file.unlink, missing_ok=True))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import uuid
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +20,7 @@ from emulator.resources.formats.catalogue import image_format
 from emulator.resources.images.service import Found as FoundImage
 from emulator.resources.images.service import image_uri, source_uri
 from emulator.resources.jobs.tables import Job
+from emulator.resources.publications import fetched
 from emulator.resources.publications.asked import account_of, asked_of
 from emulator.resources.publications.tables import Publication
 from emulator.resources.remembered import Remembered
@@ -38,8 +36,6 @@ from scanner.progress import Silent
 Found = tuple[Publication, Job]
 PATIENCE = 20.0
 _told = Remembered()
-_fetching: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
-"""Publication -> held while it is fetched: the next one waits, and goes on with what broke off."""
 
 
 def publication_uri(publication: Publication) -> str:
@@ -162,10 +158,9 @@ def withdraw(here: Service, user: User, found: Found) -> None:
         # Somebody may have taken it away in the cloud itself.
         with suppress(NotFound):
             cloud_of(here, account_row(here, user, publication), publication.asked, ANSWER).withdraw(publication.cloud_id)
-    place = _place(here, publication)
-    place.with_name(f"{place.name}.partial").unlink(missing_ok=True)
     with here.database.write() as session:
         session.delete(session.get_one(Publication, publication.id))
+    fetched.forget(here.folders.fetched(publication.id or 0, publication.cloud_id))
 
 
 def _shared(here: Service, publication: Publication) -> bool:
@@ -177,16 +172,11 @@ def _shared(here: Service, publication: Publication) -> bool:
 
 def fetch(here: Service, user: User, publication: Publication) -> Path:
     """The image as its cloud has it, in a file of the caller's own. Raises `Conflict`, `CloudRefused`, `Unreachable`, `DiskFull`."""
-    place = _place(here, publication)
-    with _fetching[publication.id or 0]:
-        cloud_of(here, account_row(here, user, publication), publication.asked).fetch(publication.cloud_id, place, Silent())
-        mine = place.with_name(f"{place.name}-{uuid.uuid4().hex}")
-        place.rename(mine)
-    return mine
 
+    def from_cloud(into: Path) -> None:
+        cloud_of(here, account_row(here, user, publication), publication.asked).fetch(publication.cloud_id, into, Silent())
 
-def _place(here: Service, publication: Publication) -> Path:
-    return here.folders.fetched(publication.id or 0, publication.cloud_id)
+    return fetched.link(here.folders.fetched(publication.id or 0, publication.cloud_id), from_cloud)
 
 
 def account_row(here: Service, user: User, publication: Publication) -> CloudAccount:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import os
 import threading
 import time
 from typing import Any
@@ -14,6 +17,7 @@ from builders.clouds.base import InstanceState
 from builders.errors import CloudRefused
 from emulator.jobs import clouds
 from emulator.resources.jobs.tables import Job
+from emulator.resources.publications import fetched
 from emulator.resources.publications.tables import Publication
 from scanner.errors import Unreachable
 
@@ -483,3 +487,63 @@ def test_what_cloud_init_is_told_is_sealed_and_reaches_the_instance(drive: Any, 
     assert told == [secret]
     drive.service.journal.book.close()
     assert [one.name for one in drive.service.folders.data.rglob("*") if one.is_file() and b"user-data-secret" in one.read_bytes()] == []
+
+
+@pytest.fixture
+def fetches(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which images were fetched out of the cloud."""
+    found, real = [], type(cloud).fetch
+
+    def fetch(self: Any, cloud_id: str, into: Any, progress: Any) -> None:
+        found.append(cloud_id)
+        real(self, cloud_id, into, progress)
+
+    monkeypatch.setattr(type(cloud), "fetch", fetch)
+    return found
+
+
+def test_a_download_goes_on_without_another_fetch_out_of_the_cloud(drive: Any, cloud: Any, image: Any, fetches: list[str]) -> None:
+    sent = published(drive, image)
+    place, content = f"{BASE}/pimages/{sent['dbId']}/download", cloud.images[sent["cloudId"]][1]
+    whole = drive.http.get(place)
+    digest = hashlib.sha512(content)
+    assert (whole.content, whole.headers["ETag"]) == (content, f'"{digest.hexdigest()}"')
+    assert whole.headers["Repr-Digest"] == f"sha-512=:{base64.b64encode(digest.digest()).decode()}:"
+    rest = drive.http.get(place, headers={"Range": "bytes=1000-", "If-Range": whole.headers["ETag"]})
+    assert (rest.status_code, rest.content, rest.headers["Repr-Digest"]) == (206, content[1000:], whole.headers["Repr-Digest"])
+    other = drive.http.get(place, headers={"Range": "bytes=1000-", "If-Range": '"other"'})
+    assert (other.status_code, other.content) == (200, content)
+    assert fetches == [sent["cloudId"]]
+    folder = drive.service.folders.data / "fetched"
+    assert len(list(folder.iterdir())) == 1
+    assert drive.http.delete(f"{BASE}/pimages/{sent['dbId']}").status_code == 204
+    assert list(folder.iterdir()) == []
+
+
+def test_what_came_back_is_kept_for_a_while_and_not_more_than_some(drive: Any, cloud: Any, image: Any, fetches: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = drive.service.folders.data / "fetched"
+    monkeypatch.setattr(fetched, "KEPT", 2)
+    places = [f"{BASE}/pimages/{published(drive, image, displayName=name)['dbId']}/download" for name in ("one", "two", "three")]
+    for place in places:
+        assert drive.http.get(place).status_code == 200
+    assert len(list(folder.iterdir())) == 2
+    (folder / "9-left.coming.partial").write_bytes(b"x")
+    (folder / "9-left-link-1").write_bytes(b"x")
+    for one in folder.iterdir():
+        os.utime(one, (1, 1))
+    fetched.sweep(folder)
+    assert list(folder.iterdir()) == []
+    assert drive.http.get(places[0]).status_code == 200
+
+
+def test_what_broke_off_on_its_way_back_is_not_handed_out(drive: Any, cloud: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = published(drive, image)
+
+    def breaks(self: Any, cloud_id: str, into: Any, progress: Any) -> None:
+        into.write_bytes(b"half")
+        raise Unreachable("gone", hint="x")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(cloud), "fetch", breaks)
+        drive.error(drive.http.get(f"{BASE}/pimages/{sent['dbId']}/download"), 503)
+    assert drive.http.get(f"{BASE}/pimages/{sent['dbId']}/download").content == cloud.images[sent["cloudId"]][1]

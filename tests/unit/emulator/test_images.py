@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -94,6 +95,8 @@ def test_the_disk_is_downloaded_whole_and_in_ranges(drive: Any) -> None:
     part = drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "raw"}, headers={"Range": "bytes=510-511"})
     assert whole.content == (drive.service.folders.image(image["dbId"]) / "disk.raw").read_bytes()
     assert (part.status_code, part.content) == (206, b"\x55\xaa")
+    assert part.headers["ETag"] == whole.headers["ETag"] == f'"{hashlib.sha256(whole.content).hexdigest()}"'
+    assert whole.headers["Repr-Digest"].startswith("sha-256=:")
     drive.error(drive.http.get(f"/api/users/root/images/{image['dbId']}/download", params={"format": "qcow2"}), 404)
 
 
