@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ def sendable(text: str) -> str:
     """The file without what opens its accounts; every other line stays where it is. What is no YAML is sent as it is: the service names the mistake."""
     import yaml
 
-    source = text.replace("\t", " ") if text.lstrip()[:1] == "{" else text
+    # JSON may be indented by tabs, YAML may not.
+    source = re.sub(r"(?m)^[\t ]+", lambda found: found[0].replace("\t", " "), text) if text.lstrip()[:1] == "{" else text
     try:
         spans = sorted(set(_spans(yaml.compose(source, Loader=yaml.SafeLoader))), reverse=True)
         if not spans:

@@ -86,7 +86,7 @@ def test_what_opens_an_account_is_not_sent_and_every_line_stays_in_its_place(sty
 
 @given(st.text(max_size=30), st.sampled_from([None, 2]))
 def test_in_json_as_well(secret: str, indent: int | None) -> None:
-    text = json.dumps({"builders": [{"account": {"name": "n", "password": f"sesame{secret}"}, "x": 1}]}, indent=indent).replace("  ", "\t")
+    text = json.dumps({"builders": [{"account": {"name": "n", "password": f"sesame{secret}"}, "x": 1}]}, indent=indent).replace("\n  ", "\n\t")
     assert json.loads(sendable(text)) == {"builders": [{"account": {"name": "n", "password": "***"}, "x": 1}]}
 
 
