@@ -29,7 +29,7 @@ from emulator.resources.users.tables import User
 from emulator.service import Service
 from emulator.storage import stamp
 from emulator.storage.narrow import narrow, stored
-from emulator.wire.download import hashed
+from emulator.wire.download import Download, hashed
 from emulator.wire.shared import Shared
 from scanner.errors import NotFound, UserError
 
