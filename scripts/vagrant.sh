@@ -32,7 +32,8 @@ print(*source_lines("bookworm", debian_mirrors()), sep="\n")' > "$WORK/sources"
 
 make_wheels() {
     say '... the Python side, as wheels'
-    "$VENV/bin/pip" wheel --quiet --disable-pip-version-check --wheel-dir "$CLEAN/wheels" 'setuptools>=77' "$ROOT[dev,docs,all]" 2> "$WORK/pip.log" \
+    # For Debian's own Python, as the root will have it: a newer one chooses what that cannot take.
+    "$VENV/bin/pip" --python /usr/bin/python3 wheel --quiet --disable-pip-version-check --wheel-dir "$CLEAN/wheels" 'setuptools>=77' "$ROOT[dev,docs,all]" 2> "$WORK/pip.log" \
         || { tail -n 15 "$WORK/pip.log" >&2; die 'pip failed'; }
 }
 
