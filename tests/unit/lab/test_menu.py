@@ -97,4 +97,4 @@ def test_a_feature_whose_tests_did_not_run_or_failed_is_told(tmp_path: Path, cas
 
 
 def test_the_whole_run_is_held_against_the_features() -> None:
-    assert 'features.py" "$UNIT" "$CHAIN" "$REPORT" "$LAST"' in (ROOT / "scripts/test.sh").read_text()
+    assert 'features.py" "${reports[@]}" "$BUILD/last.xml"' in (ROOT / "scripts/test.sh").read_text()
