@@ -31,7 +31,7 @@ PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each attempt to send or fetch: a Glance that is started anew is there again by the last."""
 ACTIVE = 300.0
 """Seconds that Glance gets to make an image active once it has all of it."""
-SETTLED = 60.0
+SETTLED = 30.0
 """Seconds that Glance gets to notice that an upload broke off."""
 PROBE = "forgelet account check"
 """Name of the images without a byte that `probe` begins."""
@@ -82,15 +82,28 @@ class Glance:
         if known is not None:
             sha512 = known["os_hash_value"] if known.get("os_hash_algo") == "sha512" else hashes.digest(offer.file, "sha512")
             return Published(known["id"], known["size"], sha512, self._login.project_name, already=True)
+        try:
+            return self._sent(offer, progress, began)
+        except _Stuck:
+            progress.log("Glance was ended while it saved, and has given the image up without knowing it: another image is begun")
+        try:
+            return self._sent(offer, progress, began)
+        except _Stuck as error:
+            raise self._killed("saving") from error
+
+    def _sent(self, offer: Offer, progress: Progress, began: Began) -> Published:
         # Our own number: whoever is stopped while Glance makes the image knows what to take away.
         image_id = str(uuid.uuid4())
         began(image_id)
         try:
             self._ask("POST", "/v2/images", json={"id": image_id, **_described(offer)})
             return self._send(image_id, offer, progress)
-        except BaseException:
+        except BaseException as error:
             if self.discard(image_id):
                 began("")
+            elif isinstance(error, _Stuck):
+                # What is written down must not be forgotten for another.
+                raise self._killed("saving") from error
             raise
 
     def _same(self, offer: Offer) -> dict[str, Any] | None:
@@ -122,6 +135,8 @@ class Glance:
             status = self._settled(image_id, progress)
             if status == "active":
                 return
+            if status == "saving":
+                raise _Stuck
             if status != "queued":
                 raise self._killed(status)
         self._ask("PUT", f"/v2/images/{image_id}/file", data=body, headers={"Content-Type": "application/octet-stream"}, timeout=ACTIVE)
@@ -244,6 +259,10 @@ class Glance:
 
     def _none_there(self) -> CloudRefused:
         return CloudRefused(f"{self._name}: {self._login.glance} does not answer as a Glance does", hint=PLACES)
+
+
+class _Stuck(Exception):
+    """An image that no Glance saves any more, although it says so, and that takes no other upload."""
 
 
 class Body:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -145,21 +144,6 @@ def test_a_download_that_is_cut_on_the_way_back_goes_on(openstack: Openstack, pr
     finally:
         proxy.cut_back = None
         cloud.withdraw(sent.cloud_id)
-
-
-def test_an_upload_survives_a_glance_that_is_started_anew(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
-    def restart() -> None:
-        openstack.end("glance")
-        threading.Timer(3, openstack.serve, ("glance",)).start()
-
-    account(service, openstack, glanceUrl=f"http://127.0.0.1:{proxy.port}")
-    image = planted_image(service, tmp_path / "tree", "raw")
-    proxy.cut_after, proxy.times, proxy.then = 2 * MIB, 1, restart
-    sent = begin(service, image)
-    job = ended(service, sent)
-    assert job["state"] == "done", job
-    assert [one["status"] for one in openstack.images()] == ["active"]
-    assert service.http.delete(f"{BASE}/pimages/{sent['dbId']}").status_code == 204
 
 
 def test_a_disk_of_this_machine_that_is_full(openstack: Openstack, tmp_path: Path) -> None:

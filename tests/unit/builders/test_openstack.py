@@ -172,6 +172,25 @@ def test_an_upload_survives_a_gateway_whose_glance_is_away(cloud: Pretend, given
     assert publish(cloud, given)[0].size == given.file.stat().st_size
 
 
+def test_an_upload_survives_a_glance_that_was_killed_while_it_saved(cloud: Pretend, given: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its image says `saving` for ever, and takes no other upload: another is begun, once, and the first is taken away."""
+
+    def killed(handler: Handler) -> bool:
+        handler.cloud.images[handler.id]["status"] = "saving"
+        return handler.hang_up()
+
+    monkeypatch.setattr(glance, "SETTLED", 0.0)
+    cloud.once(SEND, killed)
+    sent, began = publish(cloud, given)
+    assert (list(cloud.images), [one for one in began if one]) == ([sent.cloud_id], [began[0], sent.cloud_id])
+    assert (began[1], cloud.contents[sent.cloud_id]) == ("", given.file.read_bytes())
+    cloud.images.clear()
+    cloud.faults[SEND] = killed
+    with pytest.raises(CloudRefused, match="it is saving"):
+        publish(cloud, given)
+    assert cloud.images == {}
+
+
 def test_waiting_for_the_image_survives_a_glance_that_is_started_anew(cloud: Pretend, given: Offer) -> None:
     cloud.times(2, IMAGE, answers(503))
     assert publish(cloud, given)[0].size == given.file.stat().st_size
