@@ -1,17 +1,19 @@
 """Ctrl-C while the real client polls: it asks where it asks, and the service is left as was answered. Publishing and deploying are in
-`test_clouds.py`, builds in `test_templates.py`, scans in `test_scan_run.py`.
+`test_clouds.py`, ending an instance in `test_prompts.py`, builds in `test_templates.py`, scans in `test_scan_run.py`.
 
 Where the client does not ask it says `Exiting command...` and ends with 0; the service goes on, and hears no more of it.
 """
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.hammr import Hammr, Polls
-from support.planted import planted_template
+from support.planted import planted_template, planted_tree
 from support.service import Service
 
 pytestmark = pytest.mark.hammr
@@ -23,15 +25,7 @@ BUNDLE = "{name: tools, version: '1.0', files: [{name: curl, source: curl, tag: 
 
 @pytest.fixture(scope="module")
 def scan(service: Service, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    tree = tmp_path_factory.mktemp("tree")
-    for name, text in {
-        "etc/os-release": 'ID=debian\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n',
-        "var/lib/dpkg/status": "Package: hello\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.10-3\n",
-        "var/lib/dpkg/arch": "amd64\n",
-    }.items():
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_text(text)
-    made = service.scan(tree)
+    made = service.scan(planted_tree(tmp_path_factory.mktemp("tree")))
     assert service.ended(made["jobId"])["state"] == "done"
     return made
 
@@ -106,3 +100,26 @@ def test_bundle_export_goes_on_without_the_client(hammr: Hammr, service: Service
     assert not archive.exists()
     assert service.http.delete(f"/api/{job['subjectUri']}").status_code == 204
     assert service.ended(job["dbId"])["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("noun", "stage", "path"), [("template", "import.read", r"imports/\d+/status"), ("bundle", "bundle-import.read", r"bundleimports/\d+/status")]
+)
+def test_what_is_imported_goes_on_without_the_client(hammr: Hammr, service: Service, polls: Polls, tmp_path: Path, noun: str, stage: str, path: str) -> None:
+    archive = _archive(tmp_path / "a.tar.gz", noun, (TEMPLATE if noun == "template" else BUNDLE).replace("'1.0'", "'2.0'", 1))
+    before = _names(service, noun)
+    service.fault(stage, "hang")
+    hammr.interrupted((noun, "import", "--file", str(archive)), polls(path, stage))
+    job = service.newest_job()
+    assert service.job(job["dbId"])["state"] == "running"
+    assert service.http.delete(f"/_forgelet/jobs/{job['dbId']}").status_code == 202
+    assert service.ended(job["dbId"])["state"] == "cancelled"
+    assert _names(service, noun) == before
+
+
+def _archive(file: Path, noun: str, text: str) -> Path:
+    with tarfile.open(file, "w:gz") as tar:
+        info = tarfile.TarInfo(f"{noun}.yml")
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text.encode()))
+    return file

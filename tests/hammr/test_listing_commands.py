@@ -58,9 +58,13 @@ def test_one_batch_runs_many_commands_and_goes_on_after_a_wrong_one(hammr: Hammr
     assert "OpenStack QCOW2" in said.text
 
 
-def test_the_interactive_shell_answers_and_ends(hammr: Hammr, service: Service) -> None:
-    assert service.http.get("/api/status").json()["version"] == "3.8.13"
-    assert "root" in hammr(typed="user info\nquit\n").text
+def test_the_interactive_shell_does_what_it_is_told_and_ends(hammr: Hammr, service: Service) -> None:
+    file = hammr.home / "account.yml"
+    file.write_text("accounts: [{type: Docker, name: by-shell, endpointUrl: 'http://d', login: l, password: p}]\n")
+    said = hammr(typed=f"user info\naccount create --file {file}\naccount list\nquit\n")
+    (one,) = [one for one in service.http.get(f"{BASE}/accounts").json()["credAccounts"]["credAccount"] if one["name"] == "by-shell"]
+    assert [str(one["dbId"]), "by-shell"] in [row[:2] for row in said.rows()]
+    assert service.http.get(BASE).json()["loginName"] in {row[0] for row in said.rows()}
 
 
 @pytest.mark.parametrize(("kind", "text"), [("yml", "user: root\npassword: forgelet\nurl: {}\n"), ("json", '{{"user": "root", "password": "forgelet", "url": "{}"}}')])

@@ -27,6 +27,18 @@ from emulator.storage.engine import Database
 STACK = {"name": "planted", "version": "1.0", "os": {"name": "Debian", "version": "12", "arch": "x86_64"}}
 
 
+def planted_tree(tree: Path) -> Path:
+    """The same folder, filled with the least of a Debian 12 from which a scan can be imported and built: one package, which it has no file of."""
+    for name, text in {
+        "etc/os-release": 'ID=debian\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n',
+        "var/lib/dpkg/status": "Package: hello\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.10-3\n",
+        "var/lib/dpkg/arch": "amd64\n",
+    }.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    return tree
+
+
 def planted_image(service: Service, tree: Path, format: str = "raw", type: str = "openstack") -> dict[str, Any]:
     """The image as the service tells it; `tree` is scanned for it."""
     (tree / "etc").mkdir(parents=True, exist_ok=True)
