@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tarfile
+import xml.etree.ElementTree as etree
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from support.hammr import Hammr, Polls
+from support.hammr import ROOT, Hammr, Polls
+from support.planted import planted_tree
 from support.service import Service, until
 
 pytestmark = pytest.mark.hammr
@@ -62,8 +65,10 @@ def templates(service: Service) -> Callable[[], list[dict[str, Any]]]:
 Listed = Callable[[], list[dict[str, Any]]]
 
 
-def test_validate_names_the_file(hammr: Hammr, folder: Path) -> None:
-    assert "ok" in hammr("template", "validate", "--file", str(folder / "template.yml")).text
+def test_validate_names_the_file_and_sends_nothing(hammr: Hammr, folder: Path, templates: Listed) -> None:
+    file = folder / "template.yml"
+    assert f"Syntax of template file [{file.resolve()}] is ok" in hammr("template", "validate", "--file", str(file)).text
+    assert templates() == []
 
 
 def test_create_sends_every_file_and_its_nested_oddities_are_accepted(hammr: Hammr, service: Service, folder: Path, templates: Listed) -> None:
@@ -85,8 +90,10 @@ def test_a_second_one_clashes_and_force_replaces(hammr: Hammr, folder: Path, tem
     assert after["dbId"] > before["dbId"]
 
 
-def test_list_shows_it(hammr: Hammr) -> None:
-    assert any(row[1:3] == ["web", "1.0"] for row in hammr("template", "list").rows() if len(row) > 2)
+def test_list_shows_what_the_service_has(hammr: Hammr, templates: Listed) -> None:
+    (one,) = templates()
+    (row,) = [row for row in hammr("template", "list").rows() if row[0].isdigit()]
+    assert row[:4] == [str(one["dbId"]), one["name"], one["version"], f"{one['distributionName']} {one['archName']}"]
 
 
 @pytest.mark.parametrize("format", ["yaml", "json"])
@@ -115,12 +122,27 @@ def test_clone_and_delete(hammr: Hammr, service: Service, templates: Listed) -> 
 
 
 def test_a_simulated_build_plans_and_makes_no_disk(hammr: Hammr, service: Service, folder: Path) -> None:
-    hammr("template", "build", "--file", str(folder / "template.yml"), "--simulate", timeout=300)
+    report = folder / "junit.xml"
+    hammr("template", "build", "--file", str(folder / "template.yml"), "--simulate", "--force", "--junit", str(report), timeout=300)
     (image,) = service.http.get("/api/users/root/images").json()["images"]["image"]
     assert (image["status"]["complete"], image["installProfile"]["diskSize"]) == (True, 4000)
+    assert f"/api/{image['downloadUri']}" in report.read_text() and "<error" not in report.read_text()
     made = service.data / "images" / str(image["dbId"])
     assert sorted(path.name for path in made.iterdir()) == ["build.log", "plan.json"]
     assert "openssh-server" in (made / "plan.json").read_text()
+
+
+def test_a_build_by_id_needs_the_builder_alone_and_its_failure_is_told_and_in_the_report(hammr: Hammr, service: Service, tmp_path: Path, templates: Listed) -> None:
+    (one,) = templates()
+    (tmp_path / "builder.json").write_text(json.dumps({"builders": [{"type": "OpenStack QCOW2", "installation": {"diskSize": 3333}}]}))
+    service.fault("build.plan", "fail")
+    words = ("template", "build", "--id", str(one["dbId"]), "--file", str(tmp_path / "builder.json"), "--junit", str(tmp_path / "junit.xml"))
+    said = hammr(*words).text
+    image = service.http.get("/api/users/root/images").json()["images"]["image"][-1]
+    assert (image["parentUri"], image["installProfile"]["diskSize"], service.job(image["jobId"])["state"]) == (one["uri"], 3333, "failed")
+    assert "Generation 'OpenStack QCOW2' error: " in said and image["status"]["errorMessage"] in said
+    (case,) = etree.parse(tmp_path / "junit.xml").getroot().iter("testcase")
+    assert (case.get("name"), image["status"]["errorMessage"] in str(case.findtext("error"))) == ("Generation OpenStack QCOW2", True)
 
 
 def test_ctrl_c_cannot_stop_a_build_but_image_cancel_does_and_delete_takes_it_away(
@@ -151,14 +173,9 @@ def test_a_template_that_is_not_there_is_told(hammr: Hammr, templates: Listed) -
 
 def test_a_scan_becomes_a_template(hammr: Hammr, service: Service, tmp_path: Path, templates: Listed) -> None:
     root = tmp_path / "root"
-    for name, text in {
-        "etc/os-release": 'ID=debian\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n',
-        "var/lib/dpkg/status": "Package: hello\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.10-3\n",
-        "var/lib/dpkg/arch": "amd64\n",
-        "srv/own": "mine\n",
-    }.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    planted_tree(root)
+    (root / "srv").mkdir()
+    (root / "srv/own").write_text("mine\n")
     scan = service.http.post("/api/users/root/scannedinstances", json={"name": "tree", "target": f"directory:{root}"}).json()
     assert service.ended(scan["jobId"])["state"] == "done"
     hammr("scan", "import", "--id", str(scan["dbId"]), "--name", "fromscan", "--version", "1")
@@ -169,16 +186,37 @@ def test_a_scan_becomes_a_template(hammr: Hammr, service: Service, tmp_path: Pat
     assert (service.data / "templates" / str(made["dbId"]) / "scan/head.json").exists()
 
 
-def test_ctrl_c_stops_the_build_of_a_scan(hammr: Hammr, service: Service, folder: Path, polls: Polls) -> None:
+@pytest.mark.parametrize(("answer", "state"), [("y", "cancelled"), ("n", "running")])
+def test_ctrl_c_stops_the_build_of_a_scan_when_it_is_said_so(hammr: Hammr, service: Service, folder: Path, polls: Polls, answer: str, state: str) -> None:
     (group,) = service.http.get("/api/users/root/scannedinstances?includeScans=true").json()["scannedInstances"]["scannedInstance"]
     (scan,) = group["scans"]["scan"]
     (folder / "builder.yml").write_text("builders:\n- {type: OpenStack QCOW2, installation: {diskSize: 4000}, hardwareSettings: {memory: 1024}}\n")
     service.fault("build.plan", "hang")
     words = ("scan", "build", "--id", str(scan["dbId"]), "--file", str(folder / "builder.yml"))
-    said = hammr.interrupted(words, polls(r"scannedinstances/\d+/scans/\d+/images/\d+/status", "build.plan"), typed="y\n")
+    said = hammr.interrupted(words, polls(r"scannedinstances/\d+/scans/\d+/images/\d+/status", "build.plan"), typed=f"{answer}\n")
     assert "Do you want to cancel the job ?" in said.text
     image = service.http.get("/api/users/root/images").json()["images"]["image"][-1]
     assert image["parentUri"] == scan["uri"]
+    if state == "running":
+        assert service.job(image["jobId"])["state"] == "running"
+        hammr("image", "cancel", "--id", str(image["dbId"]), typed="y\n")
     assert service.ended(image["jobId"])["state"] == "cancelled"
     hammr("image", "delete", "--id", str(image["dbId"]), typed="y\n")
     assert service.http.get(f"/api/users/root/images/{image['dbId']}").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["yml", "json"])
+def test_the_builder_file_of_the_documentation_is_built(hammr: Hammr, service: Service, tmp_path: Path, kind: str) -> None:
+    """The build is made to fail, so that no disk is made: what it was asked for is seen. The client sends no more of the file."""
+    (group,) = service.http.get("/api/users/root/scannedinstances?includeScans=true").json()["scannedInstances"]["scannedInstance"]
+    (scan,) = group["scans"]["scan"]
+    file = tmp_path / f"openstack-builder.{kind}"
+    text = (ROOT / "examples/openstack-builder.yml").read_text()
+    file.write_text(text if kind == "yml" else json.dumps(yaml.safe_load(text)))
+    service.fault("build.plan", "fail")
+    said = hammr("scan", "build", "--id", str(scan["dbId"]), "--file", str(file)).text
+    assert "Generating 'openstack' image (1/1)" in said and "Generation 'openstack' error: " in said
+    image = service.http.get("/api/users/root/images").json()["images"]["image"][-1]
+    assert image["status"]["errorMessage"] in said
+    assert (image["targetFormat"]["name"], image["installProfile"]["diskSize"], image["parentUri"]) == ("openstack", 2000, scan["uri"])
+    assert service.job(image["jobId"])["state"] == "failed"
