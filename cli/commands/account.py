@@ -13,7 +13,7 @@ from cli.clouds import account_of
 from cli.commands.catalogue import show
 from cli.context import NoConfirm, client
 from cli.errors import CommandError
-from cli.render import Format, Output, as_json, say, told
+from cli.render import Format, Output, as_json, say, told, warn
 from cli.yamlfile import data_of, text_of
 
 app = typer.Typer(help="Cloud accounts.", no_args_is_help=True)
@@ -47,6 +47,9 @@ def create(
         made.append(service.post("accounts", request_of(account, (file or Path()).parent)))
     lines = [f"OK: account '{one['name']}' of {one['targetPlatform']['name']} has the number {one['dbId']}" for one in made]
     told(output, {"credAccounts": {"credAccount": made}}, *lines)
+    for one in made:
+        if one.get("warning"):
+            warn(f"'{one['name']}': {one['warning']}")
 
 
 @app.command()

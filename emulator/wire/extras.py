@@ -21,7 +21,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "SoftwareBundleExport": frozenset({"jobId"}),
     "SoftwareBundleImport": frozenset({"jobId"}),
     "ScanImport": frozenset({"jobId"}),
-    "CredAccountOpenStack": _ACCOUNT,
+    "CredAccountOpenStack": _ACCOUNT | {"warning"},
     "PublishImageOpenStack": frozenset({"jobId", "sha512sum", "already"}),
     "Migration": frozenset({"stage", "stageList", "state", "jobId", "made", "hint", "exitCode", "ended"}),
     "Deployment": frozenset({"dbId", "jobId", "publication", "ports", "fault", "cloudId", "account"}),

@@ -10,6 +10,7 @@ from sqlalchemy import or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from builders.clouds.versions import version_problem, version_warning
 from emulator.errors import Conflict
 from emulator.jobs.kinds import ENDED
 from emulator.resources.accounts.tables import LOCAL, CloudAccount
@@ -47,6 +48,8 @@ def tell(user: User, account: CloudAccount) -> dict[str, Any]:
         "secretsMissing": not held.intersection(kind.secrets) if kind.ours else not held.issuperset(kind.secrets),
         **{key: value for key, value in account.fields.items() if key != "certificates"},
     }
+    if warning := version_warning(account.fields.get("keystoneVersion")):
+        told["warning"] = warning
     if kind.account in CERTIFIED:
         told["certificates"] = {"certificate": account.fields.get("certificates", [])}
     return told
@@ -137,6 +140,7 @@ def _problems(asked: dict[str, Any], kind: Platform) -> list[str]:
         *([] if name and len(name) <= 200 else ["name: an account needs a name, of 200 characters at most"]),
         *(f"{key}: is missing" for key in kind.needs if asked.get(key) in (None, "") and key not in spared),
         *(f"{key}: accounts of {kind.name} have no such element" for key in asked if key not in known),
+        *filter(None, [version_problem(asked.get("keystoneVersion")) if "keystoneVersion" in known else ""]),
         *([f"xsi:type: {asked['xsiType']} is not {kind.account}, which {kind.name} needs"] if asked.get("xsiType", kind.account) != kind.account else []),
     ]
 

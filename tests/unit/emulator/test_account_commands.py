@@ -81,6 +81,15 @@ def test_accounts_of_a_file(drive: Any, forgelet: Command, tmp_path: Path) -> No
     assert {one["name"] for one in json.loads(forgelet("account", "list", "-o", "json")[1])["credAccounts"]["credAccount"]} == {"local", "vs", "out"}
 
 
+def test_an_old_version_of_keystone_is_warned_of(drive: Any, forgelet: Command, tmp_path: Path) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text("accounts: [{type: openstack, name: old, glanceUrl: 'http://g.example', keystoneUrl: 'http://k.example', keystoneVersion: v2.0, login: demo, password: secret}]\n")
+    code, _, err = forgelet("account", "create", "--file", str(file))
+    assert (code, "'old': Keystone has no v2 any more: v3 is used" in err) == (0, True)
+    [kept] = [one for one in drive.http.get("/api/users/root/accounts").json()["credAccounts"]["credAccount"] if one["name"] == "old"]
+    assert kept["keystoneVersion"] == "v2.0"
+
+
 def test_an_account_in_a_builder_file_and_a_certificate(drive: Any, forgelet: Command, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text("{}")
     file = tmp_path / "b.json"

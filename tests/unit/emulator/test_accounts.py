@@ -31,6 +31,7 @@ def request(platform: catalogue.Platform, **fields: str) -> bytes:
 @pytest.mark.parametrize("platform", catalogue.platforms(), ids=lambda one: one.type)
 def test_an_account_of_every_platform(drive: Any, platform: catalogue.Platform) -> None:
     given = {key: f"https://{key}.example" if key.endswith("Url") else f"the-{key}" for key in platform.needs}
+    given |= {"keystoneVersion": "v3"} if "keystoneVersion" in given else {}
     made = drive.http.post(ACCOUNTS, content=request(platform, name="mine", **given), headers=AS_XML)
     assert made.status_code == 201, made.text
     told = etree.fromstring(drive.http.get(ACCOUNTS, headers=AS_XML).content).find("credAccounts/credAccount[name='mine']")
@@ -93,6 +94,15 @@ def test_formats_platforms_orgs_and_categories(drive: Any) -> None:
     assert {one["type"] for one in found} == {"PROJECT"}
     drive.error(drive.http.get("/api/orgs/2/categories"), 404)
     drive.error(drive.http.get("/api/orgs/1/categories?query=type=PROJECT"), 400)
+
+
+@pytest.mark.parametrize(("version", "status"), [("v3", 201), ("3.0", 201), ("V2.0", 201), ("v9", 400)])
+def test_a_version_of_keystone_that_is_none_is_refused(drive: Any, version: str, status: int) -> None:
+    openstack = next(one for one in catalogue.platforms() if one.type == "openstack")
+    given = {"glanceUrl": "https://g.example", "keystoneUrl": "https://k.example", "login": "demo", "password": "secret", "keystoneVersion": version}
+    said = drive.http.post(ACCOUNTS, content=request(openstack, name="mine", **given), headers={**AS_XML, "Accept": "application/json"})
+    assert said.status_code == status, said.text
+    assert (f"keystoneVersion '{version}' is none" in said.text) == (status == 400)
 
 
 def test_reset_takes_accounts_away(drive: Any) -> None:
