@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
-from support.hammr import Hammr
+from support.hammr import Hammr, Said
 from support.service import FORGELET, Service, until
 
 pytestmark = pytest.mark.hammr
@@ -116,11 +119,21 @@ def secure(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 def test_tls_with_and_without_a_look_at_the_certificate(anybody: Callable[..., Hammr], secure: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     url, certificate = secure
     until(certificate.is_file)
-    assert "root" in anybody("-u", "root", "-p", "forgelet", url=url)("user", "info").text
+
+    def accounts() -> list[str]:
+        told = httpx.get(f"{url}/users/root/accounts", auth=("root", "forgelet"), verify=ssl.create_default_context(cafile=certificate), trust_env=False)
+        return [one["name"] for one in told.json()["credAccounts"]["credAccount"]]
+
+    def create(home: Hammr, name: str, *words: str, **run: Any) -> Said:
+        (home.home / "a.yml").write_text(f"accounts: [{{type: Docker, name: {name}, endpointUrl: 'http://d', login: l, password: p}}]\n")
+        return home("account", "create", "--file", str(home.home / "a.yml"), *words, **run)
+
+    create(anybody("-u", "root", "-p", "forgelet", url=url), "unseen")
     looks = anybody(url=url)
     file = looks.home / "credentials.yml"
     file.write_text(f"user: root\npassword: forgelet\nurl: {url}\nacceptAutoSigned: false\n")
-    assert "Cannot reached the UForge server" in looks("user", "info", "-c", str(file), status=2).text
+    assert "Cannot reached the UForge server" in create(looks, "refused", "-c", str(file), status=2).text
     plain = looks.environment()
     monkeypatch.setattr(looks, "environment", lambda: {**plain, "REQUESTS_CA_BUNDLE": str(certificate)})
-    assert "root" in looks("user", "info", "-c", str(file)).text
+    create(looks, "seen", "-c", str(file))
+    assert [name for name in accounts() if name != "local"] == ["unseen", "seen"]
