@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization as how
+from cryptography.hazmat.primitives.asymmetric import rsa
 from support.hammr import Hammr, Polls
 from support.service import SCANS, Service, until
 from support.sshhost import Cutter
@@ -52,6 +54,11 @@ def scan(machine: LiveSystem) -> Callable[..., list[str]]:
         return ["scan", "run", *where, "--name", name, *more]
 
     return words
+
+
+def without_password(words: list[str]) -> list[str]:
+    at = words.index("--scan-password")
+    return words[:at] + words[at + 2 :]
 
 
 def inside(script: str) -> str:
@@ -144,6 +151,27 @@ def test_an_exclude_that_is_no_path_fails_with_the_cause(hammr: Hammr, service: 
     assert "'srv/notes' is not an absolute path" in said.text
 
 
+def test_the_password_is_asked_for_and_the_agent_is_put_where_it_was_wanted(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
+    before = inside("mkdir /srv/agent; stat -c %y /srv/agent")
+    words = without_password(scan("asked", "-o", "--dir", "/srv/agent"))
+    said = hammr(*words, typed="forgelet\n").text
+    assert "Password for root@127.0.0.1" in said and "Scan successful" in said
+    group = groups(service)["asked"]
+    assert (group["overlayIncluded"], group["scans"]["scan"][0]["status"]["complete"]) == (True, True)
+    assert inside("stat -c %y /srv/agent") != before, "something was there"
+    assert inside("ls /srv/agent") == ""
+
+
+def test_a_key_is_as_good_as_a_password(hammr: Hammr, service: Service, scan: Callable[..., list[str]], tmp_path: Path) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    (tmp_path / "id_rsa").write_bytes(key.private_bytes(how.Encoding.PEM, how.PrivateFormat.TraditionalOpenSSL, how.NoEncryption()))
+    public = key.public_key().public_bytes(how.Encoding.OpenSSH, how.PublicFormat.OpenSSH).decode()
+    inside(f"mkdir -p -m 700 /root/.ssh; echo '{public}' > /root/.ssh/authorized_keys")
+    said = hammr(*without_password(scan("by-identity", "--identity-file", str(tmp_path / "id_rsa")))).text
+    assert "Password" not in said and "Scan successful" in said
+    assert groups(service)["by-identity"]["scans"]["scan"][0]["status"]["complete"]
+
+
 def test_what_happens_to_the_job_is_what_hammr_sees(hammr: Hammr, service: Service, scan: Callable[..., list[str]]) -> None:
     service.fault("scan.inventory", "hang")
     with hammr.start(*scan("stopped")) as process:
@@ -164,6 +192,20 @@ def test_ctrl_c_leaves_the_scan_to_its_agent(hammr: Hammr, service: Service, sca
     assert service.job(one["jobId"])["state"] == "running"
     assert service.http.delete(f"/_forgelet/jobs/{one['jobId']}").status_code == 202
     assert service.ended(one["jobId"])["state"] == "cancelled"
+    until(lambda: inside("ls /tmp") == "")
+
+
+def test_ctrl_c_before_any_agent_reported_leaves_it_to_the_agent(hammr: Hammr, service: Service, scan: Callable[..., list[str]], polls: Polls) -> None:
+    slow = service.http.post("/_forgelet/faults", json={"operation": "POST /agent/scans", "action": "slow", "delay": 15})
+    assert slow.status_code == 201, slow.text
+    with hammr.start(*scan("unseen")) as process:
+        until(lambda: service.http.get(f"/_forgelet/faults/{slow.json()['dbId']}").json()["hits"], 60)
+        until(polls("scannedinstances"))
+        assert "unseen" not in groups(service)
+        hammr.interrupt(process)
+        said = hammr.finish(process)
+    assert "Searching scan on uforge" in said.text and "Exiting command" in said.text
+    until(lambda: "unseen" in groups(service) and groups(service)["unseen"]["scans"]["scan"][0]["status"]["complete"], 60)
     until(lambda: inside("ls /tmp") == "")
 
 
