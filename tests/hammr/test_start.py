@@ -55,8 +55,16 @@ def test_api_keys_are_read_from_a_file(anybody: Callable[..., Hammr], service: S
     key, home = service.http.post("/_forgelet/users/root/keys").json(), anybody()
     file = home.home / "keys.yaml"
     file.write_text(f"user: root\npublickey: {key['publicKey']}\nsecretkey: {key['secretKey']}\nurl: {home.url}\n")
-    create(home, "by-keys", "-c", str(file))
+    create(home, "by-keys", "--credentials", str(file))
     assert "by-keys" in names(service)
+
+
+def test_long_names_of_options_are_as_good_as_short_ones(anybody: Callable[..., Hammr], service: Service) -> None:
+    key, home = service.http.post("/_forgelet/users/root/keys").json(), anybody()
+    who = ("--url", home.url, "--user", "root")
+    create(home, "long-password", *who, "--password", "forgelet")
+    create(home, "long-keys", *who, "--publickey", key["publicKey"], "--secretkey", key["secretKey"])
+    assert {"long-password", "long-keys"} <= set(names(service))
 
 
 @pytest.mark.parametrize("keys", [False, True])

@@ -6,12 +6,14 @@ what happened is asserted of the service, by JSON (`Service.http`) or on its dis
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from support.service import until
 ROOT = Path(__file__).parents[2]
 Polls = Callable[..., Callable[[], bool]]
 """`polls(path, stage="")`: what tells whether the client polls (`tests/hammr/conftest.py`)."""
+COMMANDS = "hammr.commands"
+"""In the journal's folder: what was run, by which test file, one JSON object a line."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|\r")
 
 
@@ -66,7 +70,8 @@ class Hammr:
         return {"HOME": str(self.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "dumb", "COLUMNS": "200"}
 
     def argv(self, *words: str) -> list[str]:
-        """The command line, as it is for `Popen`."""
+        """The command line, as it is for `Popen`. What is run is written down, without values: `tests/hammr/test_parity.py` looks for what never was."""
+        _note([*self.credentials, *words], words)
         return [str(self.folder / "bin/hammr"), *self.credentials, *words]
 
     def start(self, *words: str) -> subprocess.Popen[str]:
@@ -119,3 +124,11 @@ class Hammr:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
             return self.finish(process, words, **finish)
+
+
+def _note(all: Sequence[str], words: Sequence[str]) -> None:
+    command = list(takewhile(lambda word: not word.startswith("-"), words))
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
+    line = {"test": Path(test).name, "command": command, "options": [word for word in all if word.startswith("-")]}
+    with (Path(os.environ["FORGELET_JOURNAL"]) / COMMANDS).open("a", encoding="utf-8") as out:
+        out.write(json.dumps(line) + "\n")
