@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from unit.builders.conftest import plan_of, planned
 
+from builders import origins
 from builders.archive import PackageId
 from builders.base import _repacked
 from builders.capture import left_behind, pick, removed
@@ -18,6 +19,7 @@ from builders.copydisk import Mounted
 from builders.explain import recorded
 from builders.fidelity import Copy, compare
 from builders.lastpass import Job, apply
+from builders.origins import Own
 from builders.plan import Verdict
 from scanner.report import Report
 
@@ -61,11 +63,12 @@ def installed(machine: Machine, *debs: Path) -> None:
 
 @dataclass(frozen=True)
 class Migrated:
-    """A source that was lived in, what was scanned of it, and the tree that a build made of that."""
+    """A source that was lived in, what was scanned of it, the tree that a build made of that, and the record of how it left it."""
 
     source: Machine
     copy: Machine
     report: Report
+    record: Mapping[str, Own]
 
 
 @pytest.fixture
@@ -92,8 +95,10 @@ def migrated(make_machine: Callable[[str], Machine], tmp_path: Path) -> Migrated
     (tmp_path / "build.log").touch()
     packed = _repacked([PackageId("tool", "amd64", "1.0")], report.folder, tmp_path / "work", merged_usr=True)
     installed(copy, *(place for place, _ in packed.values()))
-    apply(Job(str(copy.root), str(report.folder), str(tmp_path / "plan.json"), str(tmp_path / "build.log"), []))
-    return Migrated(source, copy, report)
+    (tmp_path / "image").mkdir()
+    record = tmp_path / "image" / origins.FILE
+    apply(Job(str(copy.root), str(report.folder), str(tmp_path / "plan.json"), str(tmp_path / "build.log"), [], origins=str(record)))
+    return Migrated(source, copy, report, origins.record(record.parent))
 
 
 def test_the_records_are_the_sources_to_the_byte(migrated: Migrated) -> None:
@@ -124,6 +129,6 @@ def test_a_removed_package_can_be_purged(migrated: Migrated) -> None:
 
 
 def test_the_proof_has_nothing_to_say_of_packages(migrated: Migrated) -> None:
-    found = compare(migrated.report, Copy(migrated.copy.scan(), Mounted(migrated.copy.root), set()))
+    found = compare(migrated.report, Copy(migrated.copy.scan(), Mounted(migrated.copy.root), set(), migrated.record))
     assert [(one.scope, one.item, one.what) for one in found.differences if one.scope == "packages" or recorded(one.item)] == []
     assert [one.item for one in found.differences if one.rule is None and one.item.startswith(("/var", "/usr/share"))] == []
