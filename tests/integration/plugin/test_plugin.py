@@ -227,3 +227,30 @@ def test_a_live_system_is_up_for_the_session_and_gone_after_it(tmp_path: Path) -
     assert name
     listed = json.loads(subprocess.run([sys.executable, "-m", "cli.main", "lab", "list", "-o", "json"], capture_output=True, check=True).stdout)
     assert name[1] not in [one["name"] for one in listed]
+
+
+@pytest.mark.docker
+def test_a_live_system_is_taken_down_when_the_session_is_killed(tmp_path: Path) -> None:
+    folder = project(
+        tmp_path / "project",
+        """
+        import time
+
+        def test_forever(live_system):
+            print("container", live_system("debian12-web").container, flush=True)
+            time.sleep(600)
+        """,
+    )
+    (folder / "tmp").mkdir()
+
+    def there(name: str) -> bool:
+        listed = subprocess.run([sys.executable, "-m", "cli.main", "lab", "list", "-o", "json"], capture_output=True, check=True).stdout
+        return name in [one["name"] for one in json.loads(listed)]
+
+    with subprocess.Popen(command("-s", "test_it.py"), cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdout
+        name = next(found[1] for line in session.stdout if (found := re.search(r"container (\S+)", line)))
+        assert there(name)
+        session.send_signal(signal.SIGKILL)
+    until(lambda: not there(name), 60)
+    until(lambda: not left(folder), 40)

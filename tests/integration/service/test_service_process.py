@@ -151,25 +151,40 @@ def test_reset_ends_what_runs(service: Any, tree: Any) -> None:
 
 def test_a_reset_loses_no_request_that_came_after_it(service: Any, tree: Any) -> None:
     """Requests go on from several sides while the service is emptied again and again; what was asked for after the last reset is there, and done."""
-    over, lost = threading.Event(), []
+    resets, last = [0], 8
+    made: list[tuple[int, str, int]] = []
+    refused: list[str] = []
 
-    def load(name: str) -> None:
+    def load(side: str) -> None:
+        after = 0
         with httpx.Client(base_url=service.origin, auth=("root", "forgelet"), timeout=60, trust_env=False) as http:
-            while not over.is_set():
-                made = http.post(SCANS, json={"name": name, "target": f"directory:{tree}"})
-                if made.status_code not in (201, 404, 409):
-                    lost.append(made.text)
+            while after < 4:
+                before, name = resets[0], f"{side}-{len(made)}"
+                answer = http.post(SCANS, json={"name": name, "target": f"directory:{tree}"})
+                if answer.status_code == 201:
+                    made.append((before, name, answer.json()["jobId"]))
+                else:
+                    refused.append(answer.text)
+                after += before == last
 
-    threads = [threading.Thread(target=load, args=(f"load{number}",)) for number in range(3)]
+    threads = [threading.Thread(target=load, args=(f"side{number}",)) for number in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(8):
+    for _ in range(last):
         time.sleep(0.25)
         assert service.http.post("/_forgelet/reset").status_code == 200
-    over.set()
+        resets[0] += 1
     for thread in threads:
         thread.join()
-    assert lost == []
+    assert refused == []
+    assert any(before < last for before, _, _ in made)
+    kept = [(name, job) for before, name, job in made if before == last]
+    assert len(kept) == 12
+    there = {one["name"] for one in service.http.get(SCANS).json()["scannedInstances"]["scannedInstance"]}
+    assert {name for name, _ in kept} <= there
+    for _, job in kept:
+        service.until(lambda job=job: service.job(job)["state"] not in ("queued", "running"), 120)
+        assert service.job(job)["state"] == "done"
     service.http.post("/_forgelet/reset")
     scan = service.scan(tree)
     assert scan["dbId"] == 1
