@@ -37,7 +37,7 @@ lane() {
 lane chain tests/e2e
 lane clients tests/hammr tests/openstack
 lane engines tests/integration
-lane unit -q tests/unit
+lane unit -q -n 2 tests/unit
 set +m
 trap 'kill -INT "${running[@]}" 2> /dev/null || true' EXIT
 status=0

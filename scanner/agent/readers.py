@@ -95,11 +95,19 @@ class Readers:
         while True:
             least = min(self._processes, key=lambda one: len(one.waiting))
             full = len(least.waiting) >= IN_FLIGHT
-            answering = select.select([one for one in self._processes if one.waiting], [], [], None if full else 0)[0]
-            for one in answering:
+            for one in _answering([one for one in self._processes if one.waiting], wait=full):
                 one.receive()
             if not full:
                 return least
+
+
+def _answering(processes: Sequence["_Process"], wait: bool) -> List["_Process"]:
+    """Those that something can be taken in from. By poll(2): select(2) knows no descriptors from 1024 on."""
+    found = select.poll()
+    numbers = {one.fileno(): one for one in processes}
+    for number in numbers:
+        found.register(number, select.POLLIN)
+    return [numbers[number] for number, _ in found.poll(None if wait else 0)]
 
 
 class _Process:

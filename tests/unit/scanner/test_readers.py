@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -78,3 +79,21 @@ def test_a_walk_that_is_given_up_leaves_no_process(machine):
     with pytest.raises(BrokenPipeError):
         inventory(Root(os.fsencode(machine.root)), Rules([]), Full(), readers=2)
     assert _children() == before
+
+
+@pytest.fixture
+def many_descriptors():
+    """More open ones than select(2) can name."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    yield
+    for number in held:
+        os.close(number)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_any_number_of_open_descriptors_will_do(many_descriptors, machine):
+    for number in range(SLICE):
+        machine.file(f"/srv/many/f{number}", b"x" * number)
+    assert _inventory(machine.root, 2) == _inventory(machine.root, 0)
