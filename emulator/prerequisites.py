@@ -51,12 +51,14 @@ BUILD_PACKAGES = ("gcc", "libc6-dev", "pkg-config", "libvirt-dev", "python3-dev"
 """libvirt-python is compiled when it is installed."""
 SCRIPT_PACKAGES = ("ca-certificates", "make", "procps", "curl")
 """What the Makefile and its scripts call."""
+TEST_PACKAGES = ("xkb-data",)
+"""Whose list of keyboards the tests hold ours against."""
 
 
 def packages() -> list[str]:
     """Every Debian package that the main job, the lab and the tests need, once."""
     wanted = [name for program in PROGRAMS for name in program.packages]
-    return sorted({*wanted, *DOCKER_PACKAGES, *LIBVIRT_PACKAGES, *BUILD_PACKAGES, *SCRIPT_PACKAGES})
+    return sorted({*wanted, *DOCKER_PACKAGES, *LIBVIRT_PACKAGES, *BUILD_PACKAGES, *SCRIPT_PACKAGES, *TEST_PACKAGES})
 
 
 if __name__ == "__main__":

@@ -307,7 +307,7 @@ DAMAGE: dict[str, Damage] = {
     "another architecture": Damage(add("var/lib/dpkg/arch", b"amd64\ni386\n"), "files", "/var/lib/dpkg/arch", "sha256"),
     "a trigger of dpkg's": Damage(lambda root: (root / "var/lib/dpkg/triggers/File").open("a").write("/etc/x bash\n"), "files", "/var/lib/dpkg/triggers/File", "sha256"),
     "an unknown record of dpkg's": Damage(program("var/lib/dpkg/info/intruder.postinst"), "files", "/var/lib/dpkg/info/intruder.postinst", "only in copy"),
-    "a name among the hosts": Damage(edit("etc/hosts", b"localhost", b"localhost deb.debian.org"), "files", "/etc/hosts", "since the build"),
+    "a name among the hosts": Damage(edit("etc/hosts", b"localhost", b"localhost mirror.example"), "files", "/etc/hosts", "since the build"),
     "setuid on an added program": Damage(mode("usr/bin/cloud-init", 0o4755), "files", "/usr/bin/cloud-init", "only in copy"),
     "a capability of an added program": Damage(tool("setcap", "cap_setuid+ep", "usr/bin/growpart"), "files", "/usr/bin/growpart", "only in copy"),
     "an attribute of an added file": Damage(

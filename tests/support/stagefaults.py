@@ -76,6 +76,29 @@ class Lab:
         told = self.http.get(f"/_forgelet/faults/{fault}").json()
         assert (told["met"], told["hits"]) == (1, 1)
 
+    def fails_to_upload(self, image: dict[str, Any]) -> None:
+        """To this machine's cloud, at each stage and point of the upload, and leaves nothing there; the next one works."""
+
+        def publish() -> Any:
+            return self.http.post(f"/api/{image['uri']}/pimages", json={"xsiType": "PublishImageOpenStack", "credAccount": {"name": "local"}, "displayName": "small"})
+
+        for stage, more in (("publish.check", {}), ("publish.upload", {}), ("publish.upload", {"after": 1}), ("publish.upload", {"percent": 90})):
+            self.fails(publish, stage, **more)
+            assert list((self.service.folders.cloud / "images").glob("*")) == []
+        assert self.ended(publish())[1].state == "done"
+
+    def fails_to_prove(self, image: dict[str, Any]) -> Any:
+        """At each stage of the proof; the job of the next one, which works."""
+
+        def verify() -> Any:
+            return self.http.post(f"{ROOT}/images/{image['dbId']}/verifications", json={})
+
+        for stage in VERIFY:
+            self.fails(verify, stage)
+        proof = self.ended(verify())[1]
+        assert proof.state == "done", proof.error
+        return proof
+
     def within(self, stage: str) -> None:
         """What was told in the stage is what the table of stages says: its highest point is really reached."""
         reach = STAGES[stage]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("keystoneauth1")
+from support.listening import Silent, listening
 
 from builders.clouds.base import Account
 from builders.clouds.login import Login
@@ -43,10 +40,7 @@ class Keystone:
 def keystone() -> Iterator[Keystone]:
     here = Keystone()
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
+    class Handler(Silent):
         def _say(self, status: int, told: Any) -> None:
             body = json.dumps(told).encode()
             self.send_response(status)
@@ -62,12 +56,9 @@ def keystone() -> Iterator[Keystone]:
         def do_GET(self) -> None:
             self._say(200, {"projects": PROJECTS})
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    here.url = f"http://127.0.0.1:{server.server_address[1]}/v3"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield here
-    server.shutdown()
-    server.server_close()
+    with listening(Handler) as origin:
+        here.url = f"{origin}/v3"
+        yield here
 
 
 def login(keystone: Keystone, secrets: dict[str, str] | None = None, **fields: str) -> Login:

@@ -121,7 +121,7 @@ ADDED: dict[str, tuple[Deed, str]] = {
     "setuid in /boot": (program("/boot/sh", mode=0o4755), "/boot/sh"),
     "the bootloader's defaults": (program("/etc/default/grub.d/evil.cfg"), "/etc/default/grub.d/evil.cfg"),
     "the file systems": (program("/etc/fstab", b"LABEL=root / ext4 defaults,suid 0 1\n"), "/etc/fstab"),
-    "the hosts": (program("/etc/hosts", b"127.0.0.1 localhost\n192.0.2.1 deb.debian.org\n"), "/etc/hosts"),
+    "the hosts": (program("/etc/hosts", b"127.0.0.1 localhost\n192.0.2.1 mirror.example\n"), "/etc/hosts"),
     "a trigger of dpkg's": (program("/var/lib/dpkg/triggers/File", b"/etc x\n"), "/var/lib/dpkg/triggers/File"),
     "an unknown record of dpkg's": (program("/var/lib/dpkg/info/evil"), "/var/lib/dpkg/info/evil"),
     "another architecture": (program("/var/lib/dpkg/arch", b"amd64\ni386\n"), "/var/lib/dpkg/arch"),

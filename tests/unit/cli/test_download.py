@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.listening import Silent, listening
 
 from cli.client import Client
 from cli.errors import FAILED, UNREACHABLE, CommandError
@@ -42,10 +40,7 @@ class Server:
 def server() -> Iterator[Server]:
     here = Server()
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
+    class Handler(Silent):
         def do_GET(self) -> None:
             wanted, tag = self.headers.get("Range"), self.headers.get("If-Range")
             here.asked.append((wanted, tag))
@@ -62,12 +57,9 @@ def server() -> Iterator[Server]:
             self.wfile.write(rest if here.cut is None else rest[: here.cut])
             here.cut = None
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    here.url = f"http://127.0.0.1:{server.server_address[1]}/api"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield here
-    server.shutdown()
-    server.server_close()
+    with listening(Handler) as origin:
+        here.url = f"{origin}/api"
+        yield here
 
 
 def fetch(server: Server, into: Path) -> list[tuple[int, int]]:

@@ -227,3 +227,13 @@ class Driver:
 @pytest.fixture
 def drive(http: TestClient, service: Service) -> Driver:
     return Driver(http, service)
+
+
+@pytest.fixture
+def cloud(drive: Any) -> Any:
+    return drive.service.rooms.fake_cloud
+
+
+@pytest.fixture
+def image(drive: Any) -> Any:
+    return drive.image()

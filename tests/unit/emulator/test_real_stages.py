@@ -66,20 +66,7 @@ def test_an_upload_and_a_proof_fail_at_each_of_their_stages_and_the_next_one_wor
     assert job.state == "done", job.error
     image, _ = lab.ended(drive.build(made))
 
-    def publish() -> Any:
-        return lab.http.post(f"/api/{image['uri']}/pimages", json={"xsiType": "PublishImageOpenStack", "credAccount": {"name": "local"}, "displayName": "small"})
-
-    for stage, more in (("publish.check", {}), ("publish.upload", {}), ("publish.upload", {"after": 1}), ("publish.upload", {"percent": 90})):
-        lab.fails(publish, stage, **more)
-        assert list((lab.service.folders.cloud / "images").glob("*")) == []
-    assert lab.ended(publish())[1].state == "done"
-
-    def verify() -> Any:
-        return lab.http.post(f"{ROOT}/images/{image['dbId']}/verifications", json={})
-
-    for stage in VERIFY:
-        lab.fails(verify, stage)
-    proof = lab.ended(verify())[1]
-    assert proof.state == "done", proof.error
+    lab.fails_to_upload(image)
+    lab.fails_to_prove(image)
     for stage in ("publish.check", "publish.upload", *VERIFY):
         lab.within(stage)
