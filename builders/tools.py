@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from scanner.errors import MissingTool
@@ -23,7 +24,9 @@ def _packaged(name: str) -> str:
         return ""
 
 
+@cache
 def _said(name: str) -> str:
+    """Asked once a process: a job is one, and Perl's alone take a quarter of a second to answer."""
     try:
         done = run([name, _ASKED[name]], check=False)
     except MissingTool:

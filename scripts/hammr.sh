@@ -79,7 +79,8 @@ make_hammr() {
     fingerprint > "$FOLDER/.installed"
 }
 
-install_hammr() { "$FOLDER/env/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps --requirement "$REQUIREMENTS"; }
+# lxml's two big files take minutes to be optimized, and hammr would not be the faster for it.
+install_hammr() { CFLAGS='-O0 -g0' "$FOLDER/env/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps --requirement "$REQUIREMENTS"; }
 
 fingerprint() { { cat "$REQUIREMENTS"; echo "${FORGELET_PYTHON27:-} $FOLDER"; } | sha256sum; }
 

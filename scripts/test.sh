@@ -6,7 +6,6 @@ cd "$ROOT"
 "$ROOT/scripts/install.sh"
 as_root "$0" "$@"
 "$ROOT/scripts/engines.sh" start
-"$ROOT/scripts/check.sh" --lint-only
 
 BUILD=$ROOT/build
 export FORGELET_TALLY=$BUILD/tally
@@ -24,16 +23,24 @@ fi
 
 # Lanes run side by side, since many tests wait: each test minds only what it made. Within a lane they come one after the other.
 declare -A running=()
+names=()
 reports=()
 # With job control: otherwise the shell lets what it starts in the background ignore SIGINT.
 set -m
+aside() {
+    local name=$1
+    shift
+    "$@" > "$BUILD/$name.log" 2>&1 &
+    running[$name]=$!
+    names+=("$name")
+}
 lane() {
     local name=$1
     shift
-    pytest --junitxml "$BUILD/$name.xml" --durations=25 -m 'not last' "$@" > "$BUILD/$name.log" 2>&1 &
-    running[$name]=$!
+    aside "$name" pytest --junitxml "$BUILD/$name.xml" --durations=25 -m 'not last' "$@"
     reports+=("$BUILD/$name.xml")
 }
+aside lint "$ROOT/scripts/check.sh" --lint-only
 lane chain tests/e2e
 lane clients tests/hammr tests/openstack
 lane engines tests/integration
@@ -41,12 +48,12 @@ lane unit -q -n 2 tests/unit
 set +m
 trap 'kill -INT "${running[@]}" 2> /dev/null || true' EXIT
 status=0
-for name in chain clients engines unit; do
+for name in "${names[@]}"; do
     wait "${running[$name]}" || status=$?
     unset "running[$name]"
 done
 trap - EXIT
-for name in chain clients engines unit; do
+for name in "${names[@]}"; do
     say "... $name"
     cat "$BUILD/$name.log"
 done

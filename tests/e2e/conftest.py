@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.behind import machine_behind
 from support.bench import EXAMPLE, Bench, standing
+from support.hammr import Hammr, install
 from support.openstack import PASSWORD, Openstack
 
 from builders.machine import Machine
@@ -48,6 +49,13 @@ def image(bench: Bench, scan: int) -> int:
     assert "OK: Generation 'openstack' ok" in said
     assert "qemu-system-x86_64" in said
     return max(int(one["dbId"]) for one in bench.json("image", "list")["images"]["image"])
+
+
+@pytest.fixture(scope="module")
+def hammr(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Hammr:
+    """The real client of the service as it runs now: one that was killed comes back on another port."""
+    url = f"{bench.service.origin}/api"
+    return Hammr(install(), tmp_path_factory.mktemp("hammr"), url, ["-a", url, "-u", "root", "-p", "forgelet"])
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,18 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.m
 def machine_state(data: Path) -> dict[str, Any]:
     """What dead jobs of the service on `data` could leave on this machine, by the system's own tools. Other tests may be at work on it."""
     loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     return {
         "loops": [line for line in loops.splitlines() if str(data) in line],
-        "mounts": [mount for mount in mounts if mount.startswith(str(data))],
+        "mounts": _mounts(data),
         "domains": [name for name in _virsh("list", "--all", "--name").split() if str(data) in _definition(name)],
         "processes": [pid for pid in _pids() if _lives_in(pid, data)],
         "temporary": sorted(path.name for path in Path("/tmp").glob("dib_*")),
     }
+
+
+def _mounts(below: Path) -> list[str]:
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return [mount for mount in mounts if mount.startswith(str(below))]
 
 
 def _virsh(*words: str) -> str:
@@ -112,7 +116,7 @@ def test_a_service_killed_while_packages_are_installed_leaves_nothing_and_says_s
 def test_a_service_killed_during_the_last_pass_leaves_nothing_and_the_next_build_works(bench: Bench, scan: int) -> None:
     before = machine_state(bench.data)
     image = bench.start_build(scan)
-    until(lambda: any(f"jobs/{image['jobId']}/work/root" in mount for mount in machine_state(bench.data)["mounts"]), 600)
+    until(lambda: _mounts(bench.data / "jobs" / str(image["jobId"]) / "work" / "root"), 600)
     _killed_and_started_again(bench, image, before, "last-pass")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.behind import PASSWORD, told
 from support.bench import Bench
-from support.hammr import Hammr, install
+from support.hammr import Hammr
 from support.openstack import PASSWORD as CLOUD_PASSWORD
 from support.openstack import Openstack
 from support.service import SCANS
@@ -31,15 +31,9 @@ HELD = ("/etc/hostname", "/etc/passwd", "/etc/fstab", "/usr/sbin/nginx")
 
 
 @pytest.fixture(scope="module")
-def hammr(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Hammr:
-    url = f"{bench.service.origin}/api"
-    assert url.startswith("http://127.0.0.1:"), "of no use to the machine, which has a loopback of its own"
-    return Hammr(install(), tmp_path_factory.mktemp("hammr"), url, ["-a", url, "-u", "root", "-p", "forgelet"])
-
-
-@pytest.fixture(scope="module")
 def whole(bench: Bench, machine: Machine, hammr: Hammr) -> int:
     """The number of hammr's scan of the machine, whole, with overlay."""
+    assert hammr.url.startswith("http://127.0.0.1:"), "of no use to the machine, which has a loopback of its own"
     bench.service.until(lambda: "default via 10.0.2.2" in told(machine, "ip route"), 60)
     where = ["--ip", "127.0.0.1", "--scan-port", str(machine.ports[22]), "--scan-login", "root", "--scan-password", PASSWORD]
     said = hammr("scan", "run", *where, "--name", "behind", "--overlay", timeout=600).text

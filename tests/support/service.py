@@ -20,13 +20,13 @@ FORGELET = [sys.executable, "-m", "cli.main"]
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What `condition` answers as soon as that is true; fails when it never is."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    """What `condition` answers as soon as that is true; fails when it never is. What lasts is asked for less and less often."""
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < seconds:
         found = condition()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(min(0.05 + waited / 50, 0.5))
     raise AssertionError("what was waited for did not happen")
 
 
