@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import yaml
 
@@ -10,6 +11,30 @@ NODES = 200_000
 """Of a whole document, each alias counted as what it stands for; a template of 30,000 files has fewer."""
 DEPTH = 100
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class TooDeep(yaml.YAMLError):
+    """The document has more than `DEPTH` levels."""
+
+    def __str__(self) -> str:
+        return f"there are more than {DEPTH} levels"
+
+
+class Loader(yaml.SafeLoader):
+    """Gives up at `DEPTH` levels, with `TooDeep`: a recursion that fills Python's stack may end the whole process, not just with `RecursionError`."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self._depth >= DEPTH:
+            raise TooDeep
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 def excess(top: yaml.Node) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from builders.bounded import DEPTH, excess, unwritable
+from builders.bounded import DEPTH, Loader, TooDeep, excess, unwritable
 from builders.errors import SpecError
 
 TYPES = {
@@ -165,17 +165,17 @@ def compose(text: str, name: str) -> yaml.Node:
         if name.endswith(".json"):
             json.loads(text)
             text = text.replace("\t", " ")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=Loader)
     except json.JSONDecodeError as error:
         raise refused(name, [f"line {error.lineno}, column {error.colno}: is not JSON: {error.msg}"]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "line 1"
         raise refused(name, [f"{place}: is not YAML: {_unquoted(error.problem or error.context or '')}"]) from None
+    except (TooDeep, RecursionError) as error:
+        raise refused(name, [f"line 1: there are more than {DEPTH} levels"]) from error
     except yaml.YAMLError as error:
         raise refused(name, ["line 1: is not YAML: it has a character that is not allowed"]) from error
-    except RecursionError as error:
-        raise refused(name, [f"line 1: there are more than {DEPTH} levels"]) from error
     if node is None:
         raise refused(name, ["line 1, builders: is missing (the file is empty)"])
     if wrong := excess(node):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from emulator.auth import Authenticator
 from emulator.control import health
@@ -94,6 +96,14 @@ def make_app(service: Service) -> FastAPI:
 
 
 def _include(app: FastAPI) -> None:
-    """Every resource; importing them takes about as long as the half of the start-up."""
+    app.router.routes.extend(_resources())
+
+
+@cache
+def _resources() -> list[BaseRoute]:
+    """The routes of every resource. Importing them takes about as long as the half of the start-up, and what FastAPI works out about each of them
+    serves every application of this process: a request brings its own service."""
+    table = APIRouter(redirect_slashes=False)
     for prefix, module in routers():
-        app.include_router(module.router, prefix=prefix)
+        table.include_router(module.router, prefix=prefix)
+    return table.routes

@@ -14,7 +14,8 @@ exec 9> "$FOLDER.lock"
 flock 9
 if [ ! -e "$FOLDER/.complete" ]; then
     rm -rf "$FOLDER"
-    "$VENV/bin/python" -m venv "$FOLDER" > "$LOG" 2>&1 && "$FOLDER/bin/python" -m pip install --disable-pip-version-check --no-input -r "$REQUIREMENTS" >> "$LOG" 2>&1 \
+    # The file names everything: nothing is left to find out. Most of it is never imported, and compiled when it is.
+    "$VENV/bin/python" -m venv "$FOLDER" > "$LOG" 2>&1 && "$FOLDER/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps --no-compile -r "$REQUIREMENTS" >> "$LOG" 2>&1 \
         || { tail -n 15 "$LOG" >&2; die "OpenStack's services could not be installed; the whole story is in $LOG" 'the same command again'; }
     touch "$FOLDER/.complete"
 fi

@@ -95,10 +95,10 @@ class Cleaner:
     def _yaml(self, text: str, depth: int) -> str:
         import yaml
 
-        from builders.bounded import excess
+        from builders.bounded import Loader, excess
 
         try:
-            found = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+            found = list(yaml.compose_all(text, Loader=Loader))
             if any(excess(node) for node in found):
                 raise _Unreadable
             if len(found) == 1 and isinstance(found[0], yaml.ScalarNode):

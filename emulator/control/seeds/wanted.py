@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from builders.bounded import Loader
 from scanner.errors import NotFound, UserError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -120,7 +121,7 @@ class Seed(_Part):
 def parse(text: str, base: Path, name: str) -> Seed:
     """Paths in it begin at `base`. Raises `UserError` naming every mistake with its place."""
     try:
-        told = yaml.safe_load(text)
+        told = yaml.load(text, Loader=Loader)  # a safe one
     except yaml.YAMLError as error:
         raise UserError(f"seed '{name}' is no YAML: {error}") from error
     try:

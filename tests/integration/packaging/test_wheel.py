@@ -63,7 +63,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """With its service running."""
     folder = tmp_path_factory.mktemp("clean")
     said(sys.executable, "-m", "venv", folder, cwd=folder)
-    said(folder / "bin/pip", "install", "-q", "--disable-pip-version-check", wheel, cwd=folder)
+    said(folder / "bin/pip", "install", "-q", "--no-compile", "--disable-pip-version-check", wheel, cwd=folder)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("FORGELET_", "PYTHON"))}
     service = Service(folder / "data", command=[str(folder / "bin/forgelet")], env=env)
     try:

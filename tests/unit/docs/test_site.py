@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def test_no_page_fetches_anything_from_the_net(site: Path) -> None:
     assert [sheet.name for sheet in site.rglob("*.css") if re.search(r"(url\(|@import )[\"']?(https?:)?//", sheet.read_text())] == []
 
 
+@pytest.fixture(scope="session")
+def pages() -> dict[str, str]:
+    """The reference, as it is written from the code."""
+    return reference.pages()
+
+
 def test_everything_that_the_code_has_is_documented() -> None:
     assert reference.undocumented() == []
 
@@ -88,8 +95,7 @@ def test_what_is_not_documented_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(proven.undocumented()) == ["A: tests/none.py is no test", "A: tests/conftest.py::test_none is no test", "B: nothing proves it, and it is not told as unknown", "README.md: its figures are old: scripts/figures.py"]
 
 
-def test_the_reference_tells_what_the_code_says() -> None:
-    pages = reference.pages()
+def test_the_reference_tells_what_the_code_says(pages: dict[str, str]) -> None:
     assert "| `FORGELET_PORT` | `port` | `8090` |" in pages["reference/settings.md"]
     assert "### forgelet scan run" in pages["reference/commands.md"] and "`--overlay`" in pages["reference/commands.md"]
     assert "| GET | `/api/users/{uid}/images` | The machine images of a scan, or of the user. | `images.index` | 16 |" in pages["reference/routes.md"]
@@ -107,8 +113,7 @@ def test_the_reference_tells_what_the_code_says() -> None:
     assert f"| driven by the real client | {told} |" in pages["proven.md"]
 
 
-def test_every_route_error_and_part_of_the_report_is_told() -> None:
-    pages = reference.pages()
+def test_every_route_error_and_part_of_the_report_is_told(pages: dict[str, str]) -> None:
     assert [path for _, path in routes.endpoints() if f"`{path}`" not in pages["reference/routes.md"]] == []
     assert [kind.__name__ for kind in errors.kinds() if f"`{kind.__name__}`" not in pages["reference/errors.md"]] == []
     assert [name for name in ScanReport.model_fields if f"| `{name}` |" not in pages["reference/scan-report.md"]] == []
@@ -123,10 +128,15 @@ def examples() -> Iterator[tuple[str, str]]:
                 yield f"{page.relative_to(ROOT)}:{number}", line.removeprefix("$ forgelet ")
 
 
+@cache
+def known() -> Any:
+    return tree()
+
+
 def mistake(line: str) -> str:
     """What the command line would not take of an example; empty when all is known."""
     words = hoist(shlex.split(line.partition("   #")[0]))
-    at: Any = tree()
+    at: Any = known()
     named = {name for one in at.params for name in one.opts}
     for word in words:
         if word.startswith("-") and not word.lstrip("-").isdigit():

@@ -21,6 +21,7 @@ from builders.rehearsal import Point, Rehearsal, Weight, point
 from builders.search import Offered
 from builders.spec import BuilderSpec, parse
 from builders.template import Template
+from emulator import auth
 from emulator.app import make_app, make_service
 from emulator.control.capabilities import Capabilities
 from emulator.jobs import clouds
@@ -171,6 +172,8 @@ def service(tmp_path: Path, tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> Se
     monkeypatch.setattr(sweep, "give_back", remove)
     # Every JSON answer under UForge's names is written as XML too: a key that is neither UForge's nor declared as ours fails.
     monkeypatch.setattr(answer, "checked", True)
+    # Slow on purpose, where it is not tests that wait.
+    monkeypatch.setitem(auth._COST, "n", 2**4)
     here = make_service(Settings(data=tmp_path / "data"))
     here.queue = InProcessQueue(here.ledger, here.folders, tasks.table())
     here.rooms = FakeRooms()
