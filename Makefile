@@ -35,8 +35,8 @@ corpus: ## every live system by every route, a dated table into docs/corpus.md; 
 docs: ## the documentation, into build/site; warnings are errors
 	@scripts/install.sh && NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
-fuzz: ## a long campaign of requests and archives that nobody meant well (FORGELET_FUZZ=50: so many times the usual)
-	@scripts/install.sh && FORGELET_FUZZ=$${FORGELET_FUZZ:-50} .venv/bin/pytest -q -n 2 tests/unit/emulator/test_fuzz_api.py tests/unit/emulator/test_fuzz_xml.py tests/unit/emulator/test_fuzz_archives.py
+fuzz: ## a long campaign of requests, archives and deeds that nobody meant well (FORGELET_FUZZ=50: so many times the usual)
+	@scripts/install.sh && FORGELET_FUZZ=$${FORGELET_FUZZ:-50} .venv/bin/pytest -q -n 2 tests/unit/emulator/test_fuzz_api.py tests/unit/emulator/test_fuzz_xml.py tests/unit/emulator/test_fuzz_archives.py tests/unit/emulator/test_snapshots.py
 
 container: ## the image of packaging/Dockerfile, without any registry, and a look at whether it serves
 	@scripts/container.sh

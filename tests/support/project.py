@@ -31,7 +31,8 @@ def project(folder: Path, tests: str, cache: Path | None = None) -> Path:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *words]
+    # Schemathesis is ours, takes seconds to start, and is not in a user's project.
+    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-q", *words]
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -21,8 +21,9 @@ import pytest
 import yaml
 import zstandard
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzz import tries
 
 from emulator.app import make_app, make_service
 from emulator.jobs import bundles, templates
@@ -234,7 +235,7 @@ def whole(drive: Any, tasks: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
     chance.seed(None)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@tries(8)
 @given(before=deeds, after=deeds)
 def test_whatever_happens_after_a_save_every_read_answers_as_then_once_it_is_loaded(whole: Any, before: Any, after: Any) -> None:
     drive, lab = whole, Lab(whole)
