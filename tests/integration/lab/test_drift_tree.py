@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support import truth
 from support.drifting import Drifted, Subject
+from support.fuzz import FACTOR
 
 from emulator.lab.drift import records
 from emulator.lab.drift.kinds import KINDS
@@ -23,8 +24,8 @@ from scanner.targets import open_target
 
 pytestmark = pytest.mark.docker
 
-SEEDS = tuple(range(101, 113))
-RPM_SEEDS = (201, 202, 203)
+SEEDS = tuple(range(101, 101 + 6 * FACTOR))
+RPM_SEEDS = tuple(range(201, 201 + 2 * FACTOR))
 COUNT = 50
 BULK = ("/usr/lib", "/usr/bin", "/usr/sbin", "/usr/share/perl", "/usr/share/locale", "/var/lib/dpkg/info")
 """Many bytes and no place for a mutation: not looked at."""

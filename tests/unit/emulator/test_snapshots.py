@@ -235,28 +235,34 @@ def whole(drive: Any, tasks: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
     chance.seed(None)
 
 
-@tries(8)
-@given(before=deeds, after=deeds)
-def test_whatever_happens_after_a_save_every_read_answers_as_then_once_it_is_loaded(whole: Any, before: Any, after: Any) -> None:
+def test_whatever_happens_after_a_save_every_read_answers_as_then_once_it_is_loaded(whole: Any) -> None:
     drive, lab = whole, Lab(whole)
-    lab.reset(0)
-    for number in (1, 2):
-        lab.users_reset(number)
-        lab.delete_user(number)
-        lab.delete_seed(number)
-    for name, number in [("scan", 1), ("image", 1), ("publish", 1), *before]:
-        getattr(lab, name)(number)
-    assert drive.http.post(f"{SNAPSHOTS}/then", params={"replace": True}).status_code == 201
-    then = answers(drive.http)
-    for name, number in after:
-        getattr(lab, name)(number)
-    told = drive.http.post(f"{SNAPSHOTS}/then/load")
-    assert told.status_code == 200, told.text
-    now = answers(drive.http)
-    assert {path: now[path] for path in now if now[path] != then[path]} == {}
-    assert sum(status == 200 for status, _ in then.values()) > 20
-    assert then["root", "forgelet", "/api/users/root/pimages"][1] != then["root", "forgelet", "/api/users/root/deployments"][1]
-    assert '"imageUri"' in then["root", "forgelet", "/api/users/root/pimages"][1]
+    published = 0
+
+    @tries(5)
+    @given(before=deeds, after=deeds)
+    def one(before: Any, after: Any) -> None:
+        nonlocal published
+        lab.reset(0)
+        for number in (1, 2):
+            lab.users_reset(number)
+            lab.delete_user(number)
+            lab.delete_seed(number)
+        for name, number in [("scan", 1), ("image", 1), ("publish", 1), *before]:
+            getattr(lab, name)(number)
+        assert drive.http.post(f"{SNAPSHOTS}/then", params={"replace": True}).status_code == 201
+        then = answers(drive.http)
+        for name, number in after:
+            getattr(lab, name)(number)
+        told = drive.http.post(f"{SNAPSHOTS}/then/load")
+        assert told.status_code == 200, told.text
+        now = answers(drive.http)
+        assert {path: now[path] for path in now if now[path] != then[path]} == {}
+        assert sum(status == 200 for status, _ in then.values()) > 20
+        published += '"imageUri"' in then["root", "forgelet", "/api/users/root/pimages"][1]
+
+    one()
+    assert published >= 2, "what is kept of nothing proves little"
 
 
 def test_every_deed_does_something(whole: Any) -> None:
