@@ -23,6 +23,8 @@ from emulator.nearby import Nearby
 from emulator.settings import Settings
 from scanner.errors import UserError
 
+KEPT = 60
+"""Seconds that a connection without a request stays. httpx lets go of one after 5: a service that closed it at that moment would meet its next request."""
 GRACE = 2
 """Seconds that open requests get when the service ends."""
 PATIENCE = 9.0
@@ -96,7 +98,7 @@ def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None], se
             super().handle_exit(sig, frame)
 
     tls = _tls(settings, here.folders)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE, server_header=False, **tls)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEPT, server_header=False, **tls)
     # uvicorn gives the signal back to whoever handled it before, once it has shut down: that is nobody, and the end is a good one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
