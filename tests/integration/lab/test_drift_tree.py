@@ -25,7 +25,7 @@ from scanner.targets import open_target
 pytestmark = pytest.mark.docker
 
 SEEDS = tuple(range(101, 101 + 6 * FACTOR))
-RPM_SEEDS = tuple(range(201, 201 + 2 * FACTOR))
+RPM_SEEDS = tuple(range(201, 201 + 3 * FACTOR))
 COUNT = 50
 BULK = ("/usr/lib", "/usr/bin", "/usr/sbin", "/usr/share/perl", "/usr/share/locale", "/var/lib/dpkg/info")
 """Many bytes and no place for a mutation: not looked at."""
