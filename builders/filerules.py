@@ -43,8 +43,11 @@ class FileRules:
         self._redacted = {secret.path for secret in source.head.redacted}
         self._log_folders: set[str] = set()
         self._host_keys = False
+        self._unseen: set[str] = set()
         for entry in source.files():
-            if entry.path.startswith("/var/log/") and entry.type == Kind.DIRECTORY and entry.state == State.MANAGED:
+            if entry.state == State.EXCLUDED and entry.reason == "user" and entry.type == Kind.DIRECTORY:
+                self._unseen.add(entry.path)
+            elif entry.path.startswith("/var/log/") and entry.type == Kind.DIRECTORY and entry.state == State.MANAGED:
                 self._log_folders.add(entry.path)
             elif there(entry) and _HOST_KEY.fullmatch(entry.path):
                 self._host_keys = True
@@ -86,6 +89,8 @@ class FileRules:
         differing = changed(own, entry) if own is not None else ()
         if own is not None and not differing and kind == ONLY_COPY and own.rule:
             return own.rule
+        if own is not None and not differing and kind == ONLY_COPY and self._unseen.intersection(_above(one.path)):
+            return "left-out"
         for rule in covering(one.path, kind, one.fields, container=self._container):
             if own is not None and _ran(rule, differing, entry):
                 return rule.name

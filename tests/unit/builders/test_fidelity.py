@@ -448,3 +448,12 @@ def test_a_unit_of_the_sources_that_the_copy_starts_is_explained_by_the_rule_of_
 def test_a_file_that_the_scan_left_out_is_not_missed_and_a_folder_is(write_report: WriteReport, tmp_path: Path, type: str, state: str, rule: str | None) -> None:
     found = judged(write_report([entry("/opt/cache.bin", type, state)]), Copy(write_report(), Mounted(tmp_path), set()))
     assert [one.rule for one in found.differences] == [rule]
+
+
+@pytest.mark.parametrize(("reason", "rule"), [("user", "left-out"), ("mount", None)])
+def test_below_a_folder_that_the_scan_was_told_to_leave_out_may_be_what_the_build_has_there(write_report: WriteReport, tmp_path: Path, reason: str, rule: str | None) -> None:
+    """As the build left it; what came since is found there as everywhere."""
+    opt, tool, edited, odd = entry("/opt", "directory", "unmanaged"), entry("/opt/tool"), entry("/opt/edited"), entry("/opt/odd")
+    copy = Copy(write_report([opt, tool, replace(edited, mode="0666"), odd]), Mounted(tmp_path), set(), built(tool, edited))
+    found = judged(write_report([replace(opt, state=State.EXCLUDED, reason=reason)]), copy)
+    assert {one.item: one.rule for one in found.differences if one.item != "/opt"} == {"/opt/tool": rule, "/opt/edited": None, "/opt/odd": None}
