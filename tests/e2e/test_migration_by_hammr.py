@@ -27,15 +27,16 @@ builders:
   installation: {diskSize: 2000, swapSize: 0}
   hardwareSettings: {memory: 1024}
 """
+EXCLUDES = ("/usr/lib", "/usr/share")
 HELD = ("/etc/hostname", "/etc/passwd", "/etc/fstab", "/usr/sbin/nginx")
 
 
 @pytest.fixture(scope="module")
-def whole(bench: Bench, machine: Machine, hammr: Hammr) -> int:
-    """The number of hammr's scan of the machine, whole, with overlay."""
+def scanned(bench: Bench, machine: Machine, hammr: Hammr) -> int:
+    """The number of hammr's scan of the machine, with overlay; without most of its bytes, as an emulated processor takes its time for each."""
     assert hammr.url.startswith("http://127.0.0.1:"), "of no use to the machine, which has a loopback of its own"
     bench.service.until(lambda: "default via 10.0.2.2" in told(machine, "ip route"), 60)
-    where = ["--ip", "127.0.0.1", "--scan-port", str(machine.ports[22]), "--scan-login", "root", "--scan-password", PASSWORD]
+    where = ["--ip", "127.0.0.1", "--scan-port", str(machine.ports[22]), "--scan-login", "root", "--scan-password", PASSWORD, "--exclude", *EXCLUDES]
     said = hammr("scan", "run", *where, "--name", "behind", "--overlay", timeout=600).text
     assert "SUCCESS!" in said and "Scan successful" in said
     return _scan(bench, "behind")
@@ -52,8 +53,8 @@ def images(bench: Bench) -> dict[int, dict[str, Any]]:
     return {one["dbId"]: one for one in bench.json("image", "list")["images"]["image"]}
 
 
-def test_hammr_scans_a_machine_behind_a_user_mode_network(bench: Bench, machine: Machine, whole: int) -> None:
-    report = Report(bench.data / "scans" / str(whole))
+def test_hammr_scans_a_machine_behind_a_user_mode_network(bench: Bench, machine: Machine, scanned: int) -> None:
+    report = Report(bench.data / "scans" / str(scanned))
     table = {entry.path: entry for entry in report.files()}
     held = dict(reversed(line.split(maxsplit=1)) for line in told(machine, f"sha256sum {' '.join(HELD)}").splitlines())
     assert {path: table[path].sha256 for path in HELD} == held
@@ -61,10 +62,10 @@ def test_hammr_scans_a_machine_behind_a_user_mode_network(bench: Bench, machine:
     assert told(machine, "ls -d /tmp/*uforge* 2> /dev/null || echo none") == "none", "the agent stays nowhere"
 
 
-def test_hammr_builds_and_downloads_an_image_that_boots_and_is_the_machine(bench: Bench, machine: Machine, whole: int, hammr: Hammr, tmp_path: Path) -> None:
+def test_hammr_builds_and_downloads_an_image_that_boots_and_is_the_machine(bench: Bench, machine: Machine, scanned: int, hammr: Hammr, tmp_path: Path) -> None:
     before, file, builders = images(bench), tmp_path / "downloaded.vmdk", tmp_path / "builders.yml"
     builders.write_text(BUILDERS)
-    hammr("scan", "build", "--id", str(whole), "--file", str(builders), timeout=600)
+    hammr("scan", "build", "--id", str(scanned), "--file", str(builders), timeout=600)
     ((number, made),) = [(number, one) for number, one in images(bench).items() if number not in before]
     assert (made["status"]["complete"], made["targetFormat"]["format"]["name"]) == (True, "openstackvmdk"), made["status"]
     assert str(number) in [row[0] for row in hammr("image", "list").rows()]
@@ -76,7 +77,7 @@ def test_hammr_builds_and_downloads_an_image_that_boots_and_is_the_machine(bench
     # What is booted is the very file that was downloaded: the hashes are the same.
     found = bench.json("image", "verify", "--id", str(number), "--source", f"libvirt:{machine.name}")
     assert [one for one in found["differences"] if one["rule"] is None] == []
-    assert found["scopes"]["files"]["equal"] > 5000 and found["proven"]["image"] == made["files"][0]["sha256"]
+    assert found["scopes"]["files"]["equal"] > 1500 and found["proven"]["image"] == made["files"][0]["sha256"]
     hammr("image", "delete", "--id", str(number), typed="y\n")
     assert images(bench).keys() == before.keys()
     assert not (bench.data / "images" / str(number)).exists()
