@@ -87,10 +87,11 @@ class FileRules:
 
     def _there(self, one: FileDifference, entry: FileEntry, kind: str, own: Own | None) -> str | None:
         differing = changed(own, entry) if own is not None else ()
-        if own is not None and not differing and kind == ONLY_COPY and own.rule:
-            return own.rule
-        if own is not None and not differing and kind == ONLY_COPY and self._unseen.intersection(_above(one.path)):
-            return "left-out"
+        if own is not None and not differing and kind == ONLY_COPY:
+            if own.rule:
+                return own.rule
+            if self._unseen.intersection(_above(one.path)):
+                return "left-out"
         for rule in covering(one.path, kind, one.fields, container=self._container):
             if own is not None and _ran(rule, differing, entry):
                 return rule.name

@@ -12,8 +12,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ import zstandard
 from support.bench import EXAMPLE, Bench
 from support.damage import DAMAGE, damage_everything, found, is_about_damage
 from support.service import FORGELET, until
+from support.witness import tree_of
 
 from builders import canonical
 from builders.archive import Archive, PackageId, pool_name
@@ -134,27 +133,13 @@ def _killed_and_started_again(bench: Bench, image: dict[str, Any], before: dict[
     assert not (bench.data / "images" / str(image["dbId"])).exists()
 
 
-@contextmanager
-def opened(qcow2: Path, tmp_path: Path) -> Iterator[Path]:
-    """The image's file system, read by tools that are not ours."""
-    raw, mount = tmp_path / "witness.raw", tmp_path / "witness"
-    subprocess.run(["qemu-img", "convert", "-O", "raw", str(qcow2), str(raw)], check=True)
-    mount.mkdir()
-    subprocess.run(["mount", "-o", "ro,noload,loop,offset=1048576", str(raw), str(mount)], check=True)
-    try:
-        yield mount
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
-        raw.unlink()
-
-
 def test_the_image_holds_the_system_as_other_tools_see_it(bench: Bench, live_system: str, image: int, tmp_path: Path) -> None:
     folder = bench.data / "images" / str(image)
     told = json.loads(subprocess.run(["qemu-img", "info", "--output=json", str(folder / "image.qcow2")], capture_output=True, check=True).stdout)
     assert (told["format"], told["virtual-size"]) == ("qcow2", 2000 * 2**20)
     query = ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Want}\n"]
     source = subprocess.run(["docker", "exec", live_system, *query], capture_output=True, text=True, check=True).stdout
-    with opened(folder / "image.qcow2", tmp_path) as root:
+    with tree_of(folder / "image.qcow2", tmp_path) as root:
         copy = subprocess.run([query[0], f"--admindir={root}/var/lib/dpkg", *query[1:]], capture_output=True, text=True, check=True).stdout
         assert set(source.splitlines()) <= set(copy.splitlines())
         log = (root / "var/log/dpkg.log").read_text()
@@ -183,7 +168,7 @@ def test_the_rehearsal_told_what_the_image_has_and_how_much_it_takes(bench: Benc
     shown = bench.json("image", "show", "--id", str(image))
     assert told["additions"] == shown["additions"]
     assert shown["conditions"]
-    with opened(bench.data / "images" / str(image) / "image.qcow2", tmp_path) as root:
+    with tree_of(bench.data / "images" / str(image) / "image.qcow2", tmp_path) as root:
         df = subprocess.run(["df", "--output=used", "-B1", str(root)], capture_output=True, text=True, check=True).stdout
     used = int(df.splitlines()[1]) / 2**20
     assert abs(told["disk"]["used"] - used) < 0.05 * used, f"{told['disk']['used']} MiB were computed, {used:.0f} are used"
@@ -208,7 +193,7 @@ def test_marks_holds_pins_sources_and_what_dpkg_was_told_are_the_sources(bench: 
         "cron": "cat /etc/cron.d/ledger /etc/crontab; cd /var/spool/cron/crontabs && stat -c '%n %a %u %g %Y' mira && cat mira",
         "people": "getent shadow mira; id mira; getent passwd ledger",
     }
-    with opened(bench.data / "images" / str(image) / "image.qcow2", tmp_path) as root:
+    with tree_of(bench.data / "images" / str(image) / "image.qcow2", tmp_path) as root:
         for what, command in asked.items():
             ours = subprocess.run(["docker", "exec", live_system, "sh", "-c", command], capture_output=True, text=True, check=True).stdout
             theirs = subprocess.run(["chroot", str(root), "sh", "-c", command], capture_output=True, text=True, check=True).stdout
@@ -307,7 +292,7 @@ def test_with_the_network_cut_off_the_same_build_works_and_gives_the_same_tree(b
     first, second = bench.data / "images" / str(image) / "image.qcow2", tmp_path / "again/image/image.raw"
     trees = []
     for disk in (first, second):
-        with opened(disk, tmp_path) as root:
+        with tree_of(disk, tmp_path) as root:
             trees.append(list(canonical.lines(root)))
         (tmp_path / "witness").rmdir()
     assert len(trees[0]) > 10000
@@ -401,7 +386,7 @@ def test_a_simple_scan_builds_packages_users_and_services_and_counts_what_it_cou
     told = max(bench.json("image", "list")["images"]["image"], key=lambda one: one["dbId"])
     assert told["notBrought"]["no overlay"] > 0
     assert told["notBrought"]["packages"] == 1
-    with opened(bench.data / "images" / str(told["dbId"]) / "image.qcow2", tmp_path) as root:
+    with tree_of(bench.data / "images" / str(told["dbId"]) / "image.qcow2", tmp_path) as root:
         passwd = (root / "etc/passwd").read_text()
         source = subprocess.run(["docker", "exec", live_system, "cat", "/etc/passwd"], capture_output=True, text=True, check=True).stdout
         assert {line.split(":")[2] for line in source.splitlines()} <= {line.split(":")[2] for line in passwd.splitlines()}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,24 +12,12 @@ from typing import Any
 import pytest
 import yaml
 from support.bench import EXAMPLE, Bench
+from support.witness import tree_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.dib]
 
 CACHES = {b"./var/cache/ldconfig/aux-cache"}
 """ldconfig writes inode numbers and change times into it."""
-
-
-@contextmanager
-def mounted(qcow2: Path, work: Path) -> Iterator[Path]:
-    raw, mount = work / "tree.raw", work / "tree"
-    subprocess.run(["qemu-img", "convert", "-O", "raw", str(qcow2), str(raw)], check=True)
-    mount.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-o", "ro,noload,loop,offset=1048576", str(raw), str(mount)], check=True)
-    try:
-        yield mount
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
-        raw.unlink()
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +29,7 @@ def began(bench: Bench, image: int) -> float:
 
 def canonical(bench: Bench, image: int, work: Path, began: float) -> dict[bytes, tuple[bytes, ...]]:
     """Path -> everything about it, by find, sha256sum and getfattr. The time of what the builds themselves wrote says `built`."""
-    with mounted(bench.data / "images" / str(image) / "image.qcow2", work) as root:
+    with tree_of(bench.data / "images" / str(image) / "image.qcow2", work) as root:
         listed = _run(root, "find", ".", "-xdev", "-printf", r"%p\t%y\t%m\t%U\t%G\t%s\t%T@\t%l\t%n\0")
         hashed = _run(root, "sh", "-c", "find . -xdev -type f -print0 | xargs -0 sha256sum -z")
         extended = _run(root, "sh", "-c", "find . -xdev -print0 | sort -z | xargs -0 getfattr -h -d -m - --absolute-names -e hex 2>&1")
@@ -171,7 +157,7 @@ def test_what_was_edited_is_in_the_image_and_nothing_else_changed(
     changed = {path.decode() for path, row in theirs.items() if ours[path][:5] + ours[path][7:8] != row[:5] + row[7:8]}
     accounts = {f"./etc/{name}{dash}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid") for dash in ("", "-")}
     assert changed - accounts <= {"attributes", "./etc/localtime", "./etc/timezone", "./etc/default/keyboard", "./etc/motd", "./boot/grub/grub.cfg", "./root/.ssh", "./root/.ssh/authorized_keys"}
-    with mounted(bench.data / "images" / str(newest) / "image.qcow2", tmp_path) as root:
+    with tree_of(bench.data / "images" / str(newest) / "image.qcow2", tmp_path) as root:
         assert (root / "srv/edited").read_text() == "edited\n"
         _look_at_installation(root)
         scripts = [path.read_text() for path in sorted((root / "usr/local/lib/forgelet/first-boot").iterdir())]

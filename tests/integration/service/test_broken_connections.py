@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -23,3 +26,14 @@ def test_who_gives_up_waiting_leaves_nothing_behind(service: Any) -> None:
         service.http.get(IMAGES, timeout=0.5)
     assert service.http.get(IMAGES).status_code == 200
     assert service.http.get("/_forgelet/faults", params={"spent": True}).json()["faults"]["fault"][0]["hits"] == 1
+
+
+def test_a_connection_outlasts_the_time_that_clients_keep_it(service: Any) -> None:
+    """httpx lets go after 5 seconds: a service that closes then as well meets the next request."""
+    kept = http.client.HTTPConnection(urlsplit(service.origin).netloc)
+    for pause in (0, 5.5):
+        time.sleep(pause)
+        kept.request("GET", "/_forgelet/health")
+        sock = kept.sock
+        assert kept.getresponse().read() and kept.sock is sock is not None
+    kept.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
+from builders.bounded import Loader, TooDeep
 from builders.errors import SpecError
 from builders.spec import parse
 
@@ -157,6 +159,13 @@ def test_documents_without_end_are_refused(text: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse(text, "t.yml")
     assert "more than 100 levels" in caught.value.problems[0]
+
+
+def test_the_reader_itself_goes_no_deeper() -> None:
+    """Before Python's stack is full, which may end the process."""
+    assert yaml.compose("[" * 100 + "]" * 100, Loader=Loader)
+    with pytest.raises(TooDeep):
+        yaml.compose("[" * 101 + "]" * 101, Loader=Loader)
 
 
 def test_aliases_that_stand_for_too_much_are_refused() -> None:
