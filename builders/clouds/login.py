@@ -27,6 +27,7 @@ TIMEOUT = 30.0
 """Seconds that one answer of the cloud may take to begin."""
 FIRST = "default"
 """Id of the domain that every Keystone makes by itself. Source: keystone-manage bootstrap."""
+_REPEATABLE = ("GET", "HEAD", "DELETE")
 
 
 class Login:
@@ -218,14 +219,23 @@ class Login:
 
 
 class _Session(sessions.Session):
-    """A session that waits no longer for an answer than its login may."""
+    """A session that waits no longer for an answer than its login may. What may be asked twice is, once a connection turns out to be broken.
+
+    A service that closes an idle connection does not know that a request is on its way (RFC 9112, section 9.3.1).
+    """
 
     def __init__(self, login: Login, auth: Any) -> None:
         super().__init__(auth=auth, user_agent="forgelet", verify=login.trusted)
         self._login = login
 
-    def request(self, *place: Any, **asked: Any) -> Any:
-        return super().request(*place, **{"timeout": self._login.left(), **asked})
+    def request(self, url: str, method: str, *more: Any, **asked: Any) -> Any:
+        asked.setdefault("timeout", self._login.left())
+        try:
+            return super().request(url, method, *more, **asked)
+        except auth_errors.ConnectFailure as error:
+            if method not in _REPEATABLE or isinstance(error, auth_errors.ConnectTimeout):
+                raise
+        return super().request(url, method, *more, **asked)
 
 
 def _spellings(wanted: str) -> list[dict[str, Any]]:

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from scanner.errors import StepFailed
 from scanner.host.filesystems import READ_ONLY, file_systems, root_among
 from scanner.host.loops import loop
-from scanner.host.mounts import mounted
+from scanner.host.mounts import below, mounted
 from scanner.host.run import popen, run, text
 
 _DEADLINE = 20.0
@@ -72,18 +73,32 @@ def _exported(node: Mapping[str, Any], view: Path, *, writable: bool) -> Iterato
     export = f"type=fuse,id=view,node-name=disk,mountpoint={view},writable={'on' if writable else 'off'},allow-other=off"
     argv = ["qemu-storage-daemon", "--blockdev", json.dumps({**node, "node-name": "disk"}), "--export", export]
     log = view.with_suffix(".log")
-    with log.open("wb") as out, popen(argv, root=True, stdout=out, stderr=out) as daemon:
-        try:
-            _wait_for(view, daemon, log)
-            yield view
-        finally:
-            daemon.terminate()
+    try:
+        with log.open("wb") as out, popen(argv, root=True, stdout=out, stderr=out) as daemon:
+            try:
+                _wait_for(view, daemon, log)
+                yield view
+            finally:
+                _end(daemon)
+    finally:
+        # Who was killed leaves the mount behind.
+        if below(view):
+            run(["umount", "--lazy", str(view)], root=True)
 
 
-def _wait_for(view: Path, daemon: object, log: Path) -> None:
+def _end(daemon: subprocess.Popen[bytes]) -> None:
+    """Told until it hears: a SIGTERM between its look whether one came and its wait for the next event is lost on QEMU's daemon."""
+    deadline = time.monotonic() + _DEADLINE
+    while daemon.poll() is None and time.monotonic() < deadline:
+        daemon.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            daemon.wait(timeout=0.5)
+
+
+def _wait_for(view: Path, daemon: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _DEADLINE
     while _length(view) == 0:
-        if daemon.poll() is not None or time.monotonic() > deadline:  # type: ignore[attr-defined]
+        if daemon.poll() is not None or time.monotonic() > deadline:
             raise StepFailed(f"the disk could not be opened: {log.read_text(errors='replace').strip()[-300:]}")
         time.sleep(0.05)
 

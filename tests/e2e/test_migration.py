@@ -19,6 +19,7 @@ import pytest
 import zstandard
 from support.bench import EXAMPLE, Bench
 from support.damage import DAMAGE, damage_everything, found, is_about_damage
+from support.devices import attached
 from support.service import FORGELET, until
 from support.witness import tree_of
 
@@ -26,6 +27,7 @@ from builders import canonical
 from builders.archive import Archive, PackageId, pool_name
 from builders.dib import BaseRequest, build_base
 from builders.errors import BuildFailed
+from scanner.host.disks import root_of
 from scanner.host.sweep import give_back
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
@@ -33,9 +35,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.m
 
 def machine_state(data: Path) -> dict[str, Any]:
     """What dead jobs of the service on `data` could leave on this machine, by the system's own tools. Other tests may be at work on it."""
-    loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
     return {
-        "loops": [line for line in loops.splitlines() if str(data) in line],
+        "loops": [row["name"] for row in attached(data)],
         "mounts": _mounts(data),
         "domains": [name for name in _virsh("list", "--all", "--name").split() if str(data) in _definition(name)],
         "processes": [pid for pid in _pids() if _lives_in(pid, data)],
@@ -340,14 +341,10 @@ def request_with_a_broken_package(archive: Archive, folder: Path) -> BaseRequest
 def unexplained(bench: Bench, image: int, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What the proof finds of an image that was broken in every way of `damage.py` at once. It boots all the same."""
     folder, work = bench.data / "images" / str(image), tmp_path_factory.mktemp("broken")
-    whole, raw, mount = work / "whole.qcow2", work / "broken.raw", work / "root"
+    whole, raw = work / "whole.qcow2", work / "broken.raw"
     subprocess.run(["qemu-img", "convert", "-O", "raw", str(folder / "image.qcow2"), str(raw)], check=True)
-    mount.mkdir()
-    subprocess.run(["mount", "-o", "loop,offset=1048576", str(raw), str(mount)], check=True)
-    try:
-        damage_everything(mount)
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
+    with root_of(raw, "raw", work, writable=True) as root:
+        damage_everything(root)
     shutil.move(folder / "image.qcow2", whole)
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", str(raw), str(folder / "image.qcow2")], check=True)
     raw.unlink()

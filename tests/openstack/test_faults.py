@@ -71,6 +71,17 @@ def test_a_slow_glance_that_answers_in_time_has_the_image(openstack: Openstack, 
     cloud.withdraw(sent.cloud_id)
 
 
+def test_a_connection_that_is_closed_while_a_request_is_on_its_way_is_no_failure(openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
+    cloud = OpenstackCloud(openstack.opened(glanceUrl=f"http://127.0.0.1:{proxy.port}"))
+    sent = cloud.publish(offer(tmp_path / "image"), Silent(), lambda _: None)
+    proxy.cut_after, proxy.times = 1, 1
+    cloud.withdraw(sent.cloud_id)
+    assert (openstack.images(), proxy.cuts) == ([], 1)
+    proxy.times = 2
+    with pytest.raises(Unreachable):
+        cloud.withdraw(sent.cloud_id)
+
+
 def test_an_image_that_is_taken_away_while_it_is_saved(service: Service, openstack: Openstack, proxy: CutProxy, tmp_path: Path) -> None:
     def kill() -> None:
         [image] = openstack.images()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import json
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.devices import attached
 from support.smallbuild import DISK, INSIDE, STAGES, build, small_disk
 
 from builders import base as bases
@@ -30,8 +30,7 @@ pytestmark = pytest.mark.dib
 
 def left(folder: Path) -> list[str]:
     """What is on this machine of a build in `folder`, by the system's own tools."""
-    loops = json.loads(subprocess.run(["losetup", "-J", "-l", "-O", "NAME,BACK-FILE"], capture_output=True, check=True).stdout or b'{"loopdevices": []}')
-    found = [row["name"] for row in loops["loopdevices"] if str(folder) in (row["back-file"] or "")]
+    found = [row["name"] for row in attached(folder)]
     found += [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line]
     return found + ([str(folder)] if folder.exists() else [])
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
+from support import devices
 
 MIB = 2**20
 
@@ -15,10 +15,9 @@ def said(*argv: str | Path) -> str:
     return subprocess.run([*argv], capture_output=True, check=True, text=True).stdout
 
 
-def attached(disk: Path) -> list[str]:
-    """Loop devices on the file `disk`."""
-    rows = json.loads(said("losetup", "-J", "--list", "-j", disk) or '{"loopdevices": []}')
-    return [row["name"] for row in rows["loopdevices"]]
+def attached(place: Path) -> list[str]:
+    """Loop devices on the file `place` or on what lies below it."""
+    return [row["name"] for row in devices.attached(place)]
 
 
 def mounted_below(folder: Path) -> list[str]:

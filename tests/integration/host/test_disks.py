@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,12 +33,14 @@ def work(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def daemons_of(work: Path) -> list[str]:
-    return [row for row in said("ps", "-wweo", "args").splitlines() if row.startswith("qemu-storage-daemon") and str(work) in row]
+def daemons_of(work: Path) -> list[int]:
+    """Numbers of the processes that show a disk in `work`."""
+    rows = [row.split(None, 1) for row in said("ps", "-wweo", "pid,args").splitlines()]
+    return [int(pid) for pid, args in rows if args.startswith("qemu-storage-daemon") and str(work) in args]
 
 
 def nothing_is_left(work: Path) -> bool:
-    return not mounted_below(work) and not daemons_of(work) and str(work) not in said("losetup", "-a")
+    return not mounted_below(work) and not daemons_of(work) and not attached(work)
 
 
 def test_a_raw_disks_first_partition_is_read_and_given_back(disk: Path, work: Path) -> None:
@@ -88,6 +92,34 @@ def test_the_view_is_the_whole_disk_byte_for_byte_and_read_only(disk: Path, qcow
 def test_everything_is_given_back_when_the_block_fails(qcow2: Path, work: Path) -> None:
     with pytest.raises(Trouble), root_of(qcow2, "qcow2", work):
         raise Trouble
+    assert nothing_is_left(work)
+
+
+def test_what_a_daemon_that_died_left_is_given_back(qcow2: Path, work: Path) -> None:
+    with raw_view(qcow2, "qcow2", work):
+        (daemon,) = daemons_of(work)
+        os.kill(daemon, signal.SIGKILL)
+    assert nothing_is_left(work)
+
+
+MISSES_ONE = """#!/bin/bash
+trap 'missed=$((missed + 1)); [ $missed -lt 2 ] || kill $daemon' TERM
+PATH=${PATH#*:}
+qemu-storage-daemon "$@" &
+daemon=$!
+while kill -0 $daemon 2> /dev/null; do wait $daemon; done
+"""
+
+
+def test_a_daemon_that_misses_the_first_signal_ends_by_the_next(qcow2: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does when the signal comes between its look whether one came and its wait for the next event."""
+    shim = tmp_path / "bin/qemu-storage-daemon"
+    shim.parent.mkdir()
+    shim.write_text(MISSES_ONE)
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
+    with raw_view(qcow2, "qcow2", work):
+        assert len(daemons_of(work)) == 1
     assert nothing_is_left(work)
 
 

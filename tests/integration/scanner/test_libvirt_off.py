@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.devices import attached
 
 from scanner.errors import NotFound, StepFailed, UserError
 from scanner.host import sweep
@@ -137,7 +138,7 @@ def test_the_root_is_found_with_what_its_fstab_mounts(kind, disks, define, tmp_p
     assert disks[kind][0].read_bytes() == before, "the disk was written to"
     assert list((tmp_path / "work").iterdir()) == []
     assert not [line for line in Path("/proc/mounts").read_text().splitlines() if str(tmp_path) in line]
-    assert str(tmp_path) not in tool("losetup", "-a")
+    assert attached(tmp_path) == []
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -262,9 +263,9 @@ def test_what_a_killed_scan_leaves_is_given_back(disks, tmp_path: Path) -> None:
         assert process.stdout
         assert (Path(process.stdout.readline().strip()) / "etc/hello").exists()
         process.kill()
-    assert str(work) in tool("losetup", "-a"), "nothing was left that could be given back"
+    assert attached(work), "nothing was left that could be given back"
     sweep.give_back(work)
-    assert str(work) not in tool("losetup", "-a")
+    assert attached(work) == []
     assert str(work) not in Path("/proc/mounts").read_text()
     assert not [pid for pid in Path("/proc").glob("[0-9]*") if _names(pid, str(work))]
     assert not work.exists()
