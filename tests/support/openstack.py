@@ -44,6 +44,8 @@ provider = fernet
 key_repository = {folder}/fernet
 [credential]
 key_repository = {folder}/credential
+[identity]
+password_hash_rounds = 4
 """
 GLANCE = """\
 [DEFAULT]
