@@ -1,7 +1,7 @@
 """A real Keystone and a real Glance on loopback, for as long as somebody wants them: `python -m emulator.lab.openstack VENV FOLDER`.
 
-Facts that shape this (found by running them): Keystone reads sys.argv, so gunicorn's options are in a file; one thread each, since on
-SQLite writers get in each other's way; glance asks the internal identity endpoint, so all three are made; gunicorn's control socket is off.
+Facts that shape this (found by running them): Keystone reads sys.argv, so gunicorn's options are in a file; glance asks the internal
+identity endpoint, so all three are made; gunicorn's control socket is off.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ wsgi_app = "{app}"
 bind = "127.0.0.1:{port}"
 worker_class = "gthread"
 workers = 1
-threads = 1
+threads = {threads}
 timeout = 600
 errorlog = "{folder}/gunicorn.log"
 control_socket_disable = True
@@ -37,7 +38,7 @@ KEYSTONE = """\
 [DEFAULT]
 log_file = {folder}/keystone.log
 [database]
-connection = sqlite:///{folder}/keystone.db
+connection = {database}
 [token]
 provider = fernet
 [fernet_tokens]
@@ -61,7 +62,7 @@ filesystem_store_datadir = {folder}/tasks
 [glance_store]
 default_backend = local
 [database]
-connection = sqlite:///{folder}/glance.db
+connection = {database}
 [paste_deploy]
 flavor = keystone
 config_file = {venv}/etc/glance/glance-api-paste.ini
@@ -85,6 +86,10 @@ project_domain_id = default
 """
 
 
+PEOPLE = (("glance", "service", ("admin", "service")), ("demo", "demo", ("member",)), ("demo", "Second", ("member",)))
+"""User, project and roles there, in the first domain."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -100,6 +105,14 @@ class Openstack:
     state: Path
     ports: dict[str, int] = field(default_factory=lambda: {"keystone": free_port(), "glance": free_port()})
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    wsgi: dict[str, str] = field(default_factory=lambda: {"keystone": "keystone.wsgi.api:application", "glance": "glance.wsgi.api:application"})
+    threads: int = 1
+    """One, since on SQLite writers get in each other's way."""
+    people: Sequence[tuple[str, str, Sequence[str]]] = PEOPLE
+
+    def connection(self, name: str) -> str:
+        """The database of one of the services."""
+        return f"sqlite:///{self.state}/{name}/{name}.db"
 
     @property
     def keystone(self) -> str:
@@ -119,8 +132,8 @@ class Openstack:
         for part in ("keystone/fernet", "keystone/credential", "glance/images", "glance/staging", "glance/tasks"):
             (self.state / part).mkdir(parents=True, mode=0o700)
         told = {"venv": self.venv, "keystone": self.keystone, "password": PASSWORD}
-        (self.state / "keystone/keystone.conf").write_text(KEYSTONE.format(folder=self.state / "keystone"))
-        (self.state / "glance/glance-api.conf").write_text(GLANCE.format(folder=self.state / "glance", port=self.ports["glance"], **told))
+        (self.state / "keystone/keystone.conf").write_text(KEYSTONE.format(folder=self.state / "keystone", database=self.connection("keystone")))
+        (self.state / "glance/glance-api.conf").write_text(GLANCE.format(folder=self.state / "glance", database=self.connection("glance"), port=self.ports["glance"], **told))
         manage = ["keystone-manage", "--config-file", str(self.state / "keystone/keystone.conf")]
         who = ["--keystone-user", _name(os.getuid()), "--keystone-group", _name(os.getuid())]
         self._run(*manage, "db_sync")
@@ -133,10 +146,10 @@ class Openstack:
         self._catalogue()
         self.serve("glance")
 
-    def serve(self, name: str) -> None:
-        """Start one of the two and wait until it answers."""
+    def serve(self, name: str, threads: int | None = None) -> None:
+        """Start one of them and wait until it answers."""
         folder = self.state / name
-        (folder / "gunicorn.py").write_text(CONFIG.format(app={"keystone": "keystone.wsgi.api:application", "glance": "glance.wsgi.api:application"}[name], port=self.ports[name], folder=folder))
+        (folder / "gunicorn.py").write_text(CONFIG.format(app=self.wsgi[name], port=self.ports[name], folder=folder, threads=threads or self.threads))
         environment = self._environment(GUNICORN_CMD_ARGS=f"-c {folder}/gunicorn.py", **{f"OS_{name.upper()}_CONFIG_DIR": str(folder)})
         self.running[name] = subprocess.Popen([str(self.venv / "bin/gunicorn")], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = clock.monotonic() + 60
@@ -146,7 +159,8 @@ class Openstack:
                 return
             except httpx.TransportError:
                 if clock.monotonic() > deadline:
-                    raise StepFailed(f"{name} did not come up", hint=f"{folder / 'gunicorn.log'} has the whole story") from None
+                    log = folder / "gunicorn.log"
+                    raise StepFailed(f"{name} did not come up: {log.read_text()[-2000:]}", hint=f"{log} has the whole story") from None
                 clock.sleep(0.1)
 
     def end(self, name: str) -> None:
@@ -167,7 +181,7 @@ class Openstack:
         """A second route to the cloud, without the SDK."""
         identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": {"id": "default"}, "password": PASSWORD}}}
         body = {"auth": {"identity": identity, "scope": {"project": {"name": project, "domain": {"id": "default"}}}}}
-        answer = httpx.post(f"{self.keystone}/auth/tokens", json=body, trust_env=False)
+        answer = httpx.post(f"{self.keystone}/auth/tokens", json=body, timeout=60, trust_env=False)
         _well(answer)
         return str(answer.headers["X-Subject-Token"])
 
@@ -178,33 +192,38 @@ class Openstack:
         found: list[dict[str, Any]] = answer.json()["images"]
         return found
 
+    def catalogue(self) -> httpx.Client:
+        """Keystone's v3, as its administrator."""
+        return httpx.Client(base_url=f"{self.keystone}/", headers={"X-Auth-Token": self.token("admin", "admin")}, timeout=30, trust_env=False)
+
     def _catalogue(self) -> None:
-        headers = {"X-Auth-Token": self.token("admin", "admin")}
-        with httpx.Client(base_url=f"{self.keystone}/", headers=headers, timeout=30, trust_env=False) as http:
-
-            def make(kind: str, **body: Any) -> str:
-                answer = http.post(f"{kind}s", json={kind: body})
-                _well(answer)
-                return str(answer.json()[kind]["id"])
-
+        with self.catalogue() as http:
             roles = {one["name"]: one["id"] for one in http.get("roles").json()["roles"]}
-            service = make("service", name="glance", type="image")
+            service = make(http, "service", name="glance", type="image")
             for interface in ("public", "internal"):
-                make("endpoint", service_id=service, interface=interface, region_id="RegionOne", url=self.glance)
-            for user, project, granted in (("glance", "service", ("admin", "service")), ("demo", "demo", ("member",)), ("demo", "Second", ("member",))):
+                make(http, "endpoint", service_id=service, interface=interface, region_id="RegionOne", url=self.glance)
+            for user, project, granted in self.people:
                 known = http.get("users", params={"name": user}).json()["users"]
-                number = known[0]["id"] if known else make("user", name=user, password=PASSWORD, domain_id="default")
-                place = make("project", name=project, domain_id="default")
+                number = known[0]["id"] if known else make(http, "user", name=user, password=PASSWORD, domain_id="default")
+                place = make(http, "project", name=project, domain_id="default")
                 for role in granted:
-                    _well(http.put(f"projects/{place}/users/{number}/roles/{roles.get(role) or make('role', name=role)}"))
+                    _well(http.put(f"projects/{place}/users/{number}/roles/{roles.get(role) or make(http, 'role', name=role)}"))
 
-    def _run(self, *argv: str, **more: str) -> None:
+    def _run(self, *argv: str, **more: str) -> str:
         done = subprocess.run([str(self.venv / "bin" / argv[0]), *argv[1:]], env=self._environment(**more), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise StepFailed(f"{argv[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
+        return done.stdout
 
     def _environment(self, **more: str) -> dict[str, str]:
         return {"PATH": f"{self.venv}/bin:{os.environ['PATH']}", "HOME": str(self.state / "home"), "PYTHONWARNINGS": "ignore", **more}
+
+
+def make(http: httpx.Client, kind: str, **body: Any) -> str:
+    """One more thing of a kind in Keystone; its id."""
+    answer = http.post(f"{kind}s", json={kind: body})
+    _well(answer)
+    return str(answer.json()[kind]["id"])
 
 
 def _well(answer: httpx.Response) -> None:

@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 from support import unpacked
-from support.openstack import PASSWORD, ROOT, Openstack, free_port
+from support.openstack import ROOT, Openstack
 from support.unpacked import Daemons
+
+from emulator.lab.openstack import PASSWORD, free_port, make
 
 REQUIREMENTS = ROOT / "tests/nova/requirements.txt"
 DATABASES = ("keystone", "glance", "placement", "nova_api", "nova", "nova_cell0")
@@ -171,18 +172,16 @@ class Compute(Openstack):
 
     def _nova_catalogue(self) -> None:
         services = {"placement": ("placement", ""), "nova": ("compute", "/v2.1"), "neutron": ("network", "")}
-        with httpx.Client(base_url=f"{self.keystone}/", headers={"X-Auth-Token": self.token("admin", "admin")}, timeout=30, trust_env=False) as http:
+        with self.catalogue() as http:
             roles = {one["name"]: one["id"] for one in http.get("roles").json()["roles"]}
             project = http.get("projects", params={"name": "service"}).json()["projects"][0]["id"]
-            user = http.post("users", json={"user": {"name": "nova", "password": PASSWORD, "domain_id": "default"}}).json()["user"]["id"]
+            user = make(http, "user", name="nova", password=PASSWORD, domain_id="default")
             for role in ("admin", "service"):
                 assert http.put(f"projects/{project}/users/{user}/roles/{roles[role]}").status_code == 204
             for name, (kind, path) in services.items():
-                made = http.post("services", json={"service": {"name": name, "type": kind}}).json()["service"]["id"]
+                made = make(http, "service", name=name, type=kind)
                 for interface in ("public", "internal"):
-                    url = f"http://127.0.0.1:{self.ports[name]}{path}"
-                    answer = http.post("endpoints", json={"endpoint": {"service_id": made, "interface": interface, "region_id": "RegionOne", "url": url}})
-                    assert answer.status_code == 201, answer.text
+                    make(http, "endpoint", service_id=made, interface=interface, region_id="RegionOne", url=f"http://127.0.0.1:{self.ports[name]}{path}")
 
     def _manage(self, *words: str) -> str:
         return self._run("nova-manage", "--config-file", str(self.state / "nova/nova.conf"), *words)

@@ -19,7 +19,7 @@ SCANS = "/api/users/root/scannedinstances"
 FORGELET = [sys.executable, "-m", "cli.main"]
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `condition` answers as soon as that is true; fails when it never is. What lasts is asked for less and less often."""
     began = time.monotonic()
     while (waited := time.monotonic() - began) < seconds:
@@ -70,7 +70,7 @@ class Service:
         found: list[dict[str, Any]] = self.http.get("/_forgelet/jobs").json()["jobs"]["job"]
         return max(found, key=lambda job: int(job["dbId"]))
 
-    def ended(self, number: int, seconds: float = 20.0) -> dict[str, Any]:
+    def ended(self, number: int, seconds: float = 60.0) -> dict[str, Any]:
         """The job, once it has ended."""
         until(lambda: self.job(number)["state"] not in ("queued", "running"), seconds)
         return self.job(number)
