@@ -26,7 +26,7 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
         found = condition()
         if found:
             return found
-        time.sleep(min(0.05 + waited / 50, 0.5))
+        time.sleep(min(0.01 + waited / 20, 0.5))
     raise AssertionError("what was waited for did not happen")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 BASE = "/api/users/root"
@@ -23,10 +22,3 @@ def deployed(drive: Any, sent: Any, **given: Any) -> Any:
     assert answer.status_code == 201, answer.text
     assert drive.service.queue.wait(answer.json()["jobId"], 10)
     return drive.http.get(f"{BASE}/deployments/{answer.json()['applicationId']}").json()
-
-
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from lxml import etree
+from support.service import until
 
 from builders.errors import CloudRefused
 from emulator.jobs import clouds
@@ -16,7 +17,7 @@ from emulator.resources.jobs.tables import Job
 from emulator.resources.publications.tables import Publication
 from scanner.errors import Unreachable
 
-from .clouding import BASE, XML, deployed, published, until
+from .clouding import BASE, XML, deployed, published
 
 
 @pytest.mark.parametrize(("name", "item"), [("pimages", "publishImages"), ("deployments", "deployments"), ("migrations", "migrations")])

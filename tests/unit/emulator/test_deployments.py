@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from lxml import etree
+from support.service import until
 
 from builders.clouds.base import InstanceState
 from scanner.errors import Unreachable
 
-from .clouding import BASE, XML, deployed, published, until
+from .clouding import BASE, XML, deployed, published
 
 
 def test_the_resources_are_told_as_the_client_looks_for_them(drive: Any, image: Any) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.service import until
 
 from builders.errors import CloudRefused
 from emulator.jobs.kinds import ENDED
@@ -21,14 +21,6 @@ STAGES = ("scan", "rehearse", "build", "publish", "provision", "verify")
 GAPS = STAGES[1:]
 """Stages that the conductor begins; the scan is begun by whoever asks for the migration."""
 JOBS = tuple(stage for stage in STAGES if stage != "rehearse")
-
-
-def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return found
 
 
 def launch(drive: Any) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
-import time
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from lxml import etree
+from support.service import until
 
 from builders.errors import CloudRefused
 from emulator.resources.images import proofs
@@ -26,14 +25,6 @@ HAMMR = """<ns1:migration xmlns:ns1="http://www.usharesoft.com/uforge" xmlns:xsi
 <stage xsi:type="ns1:GenerationStage"><image><compress>false</compress><targetFormat><name>OpenStack QCOW2</name></targetFormat><installProfile><diskSize>0</diskSize></installProfile></image></stage>
 <stage xsi:type="ns1:PublicationStage"><publishImage xsi:type="ns1:PublishImageOpenStack"><credAccount xsi:type="ns1:CredAccountOpenStack"><name>local</name></credAccount>
 <displayName>moved</displayName><tenantName>demo</tenantName></publishImage></stage></stages></ns1:migration>"""
-
-
-def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 def launch(drive: Any, **asked: Any) -> Any:
