@@ -119,7 +119,8 @@ def apply(job: Job) -> Outcome:
     outcome.recorded = put_back(Tree(root), plan, report.folder)
     started = make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     renewed = renew(root, walk.startup, job.epoch) if report.head.overlay else set()
-    subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
+    # The system's own, as its first boot may run it again: another version writes another cache.
+    subprocess.run(["chroot", str(root), "/sbin/ldconfig"], check=True, stdin=subprocess.DEVNULL)
     own = _set_times(root, report, job, {*outcome.translated, *(f"/etc/{name}" for name in TABLES)}, walk.nearest)
     if job.origins:
         _write_down(root, job, own, walk.kept)
