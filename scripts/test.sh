@@ -44,7 +44,8 @@ lane() {
 aside peers bash -c '"$0/hammr.sh" && "$0/openstack.sh"' "$ROOT/scripts"
 aside lint "$ROOT/scripts/check.sh" --lint-only
 lane chain tests/e2e
-lane clients tests/hammr tests/openstack
+lane hammr -n 2 --dist loadfile tests/hammr
+lane openstack tests/openstack
 lane engines tests/integration
 lane unit -q -n 2 tests/unit
 set +m

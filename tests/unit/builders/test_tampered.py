@@ -14,7 +14,7 @@ from builders.copydisk import Copy, Mounted
 from builders.fidelity import LOST, SINCE, Comparison, compare
 
 from .conftest import Machine, Record, WriteReport, built, entry, recorded
-from .test_fidelity import WANTS, add_cloud, copy, edit, proof, settle, source, unexplained  # noqa: F401
+from .test_fidelity import WANTS, add_cloud, copy, edit, explained, proof, settle, source, unexplained  # noqa: F401
 
 Deed = Callable[[Machine], object]
 ACCOUNTS = {"passwd": ["cloudd:x:106:106::/:/bin/false"], "group": ["cloudd:x:106:"]}
@@ -29,6 +29,7 @@ def built_upon(machine: Machine) -> Machine:
     machine.file("/var/lib/dpkg/info/cloud.postinst", b"#!/bin/sh\n", 0o755)
     machine.file("/boot/grub/grub.cfg", b"linux /vmlinuz\n")
     machine.file("/boot/grub/grubenv", b"saved_entry=0\n")
+    machine.file("/etc/ld.so.cache", b"libraries\n")
     machine.file("/etc/fstab", b"LABEL=root / ext4 defaults 0 1\n")
     machine.file("/etc/hosts", b"127.0.0.1 localhost\n")
     machine.file("/etc/machine-id", b"", 0o444)
@@ -54,6 +55,7 @@ def both(*machines: Machine) -> None:
         machine.file("/etc/gshadow", b"root:*::\nstaff:!::anna\n")
         machine.file("/var/backups/db/dump.sql", b"data")
         machine.file("/var/log/wtmp", b"x", 0o664)
+        machine.file("/var/cache/ldconfig/x").unlink()
         settle(machine)
 
 
@@ -76,12 +78,21 @@ def booted(machine: Machine) -> None:
     machine.file("/var/backups/dpkg.status.0", b"Package: x\n")
     machine.file("/boot/grub/grubenv", b"saved_entry=1\n")
     machine.file("/var/log/journal/0123/system.journal", b"journal", 0o640)
+    machine.file("/var/cache/ldconfig/aux-cache", b"inodes", 0o600)
 
 
 def test_an_honest_copy_that_ran_has_nothing_unexplained(source: Machine, copy: Machine, record: Record) -> None:  # noqa: F811
     assert unexplained(prove(source, copy, record)) == set()
     booted(copy)
     assert unexplained(prove(source, copy, record)) == set()
+
+
+def test_the_loaders_cache_may_be_written_again_as_it_was(source: Machine, copy: Machine, record: Record) -> None:  # noqa: F811
+    settle(copy)
+    os.utime(copy.at("/etc/ld.so.cache"), ns=(5, 5))
+    found = proof(source, copy, "cloud", "systemd", record=record, accounts=ACCOUNTS)
+    assert unexplained(found) == set()
+    assert explained(found)["/etc/ld.so.cache"] == "linker-cache"
 
 
 def program(path: str, data: bytes = b"#!/bin/sh\n", mode: int = 0o644) -> Deed:
@@ -132,6 +143,7 @@ ADDED: dict[str, tuple[Deed, str]] = {
     "cloud-init's orders of its package's": (program("/etc/cloud/cloud.cfg.d/90_dpkg.cfg"), "/etc/cloud/cloud.cfg.d/90_dpkg.cfg"),
     "a type of file": (program("/usr/share/mime/packages/evil.xml"), "/usr/share/mime/packages/evil.xml"),
     "certificates": (program("/etc/ssl/certs/ca-certificates.crt"), "/etc/ssl/certs/ca-certificates.crt"),
+    "the loader's cache": (program("/etc/ld.so.cache", b"Libraries\n"), "/etc/ld.so.cache"),
     "an added file is gone": (lambda m: m.at("/usr/bin/cloud").unlink(), "/usr/bin/cloud"),
 }
 RUNNING: dict[str, tuple[Deed, str]] = {
@@ -139,6 +151,7 @@ RUNNING: dict[str, tuple[Deed, str]] = {
     "a handler of cloud-init's": (program("/var/lib/cloud/handlers/evil.py"), "/var/lib/cloud/handlers/evil.py"),
     "an instance that is elsewhere": (link("/var/lib/cloud/instance", "/srv"), "/var/lib/cloud/instance"),
     "somebody who lingers": (program("/var/lib/systemd/linger/anna", b""), "/var/lib/systemd/linger/anna"),
+    "the mode of the loader's notes": (program("/var/cache/ldconfig/aux-cache", mode=0o4755), "/var/cache/ldconfig/aux-cache"),
     "the mode of wtmp": (lambda m: m.at("/var/log/wtmp").chmod(0o666), "/var/log/wtmp"),
     "the mode of a seed": (program("/var/lib/systemd/random-seed", b"x", 0o4755), "/var/lib/systemd/random-seed"),
     "a program among the journals": (program("/var/log/journal/0123/sh"), "/var/log/journal/0123/sh"),
