@@ -91,9 +91,9 @@ def real(service: Service) -> None:
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A clock that can be put forward; nobody really waits."""
+    """A clock that stands until it is put forward; nobody really waits."""
     ahead = SimpleNamespace(seconds=0.0, slept=0.0)
-    before_now, before_monotonic = clock.now, clock.monotonic
+    stood_now, stood_monotonic = clock.now(), clock.monotonic()
 
     def sleep(seconds: float) -> None:
         ahead.seconds += seconds
@@ -101,8 +101,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
     from datetime import timedelta
 
-    monkeypatch.setattr(clock, "now", lambda: before_now() + timedelta(seconds=ahead.seconds))
-    monkeypatch.setattr(clock, "monotonic", lambda: before_monotonic() + ahead.seconds)
+    monkeypatch.setattr(clock, "now", lambda: stood_now + timedelta(seconds=ahead.seconds))
+    monkeypatch.setattr(clock, "monotonic", lambda: stood_monotonic + ahead.seconds)
     monkeypatch.setattr(clock, "sleep", sleep)
     yield ahead
 
