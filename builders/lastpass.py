@@ -119,8 +119,7 @@ def apply(job: Job) -> Outcome:
     outcome.recorded = put_back(Tree(root), plan, report.folder)
     started = make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     renewed = renew(root, walk.startup, job.epoch) if report.head.overlay else set()
-    # The system's own, as its first boot may run it again: another version writes another cache.
-    subprocess.run(["chroot", str(root), "/sbin/ldconfig"], check=True, stdin=subprocess.DEVNULL)
+    _write_loaders_cache(root)
     own = _set_times(root, report, job, {*outcome.translated, *(f"/etc/{name}" for name in TABLES)}, walk.nearest)
     if job.origins:
         _write_down(root, job, own, walk.kept)
@@ -133,6 +132,13 @@ def apply(job: Job) -> Outcome:
         }
         traces.write(Path(job.origins).parent / traces.PASS, steps.items())
     return outcome
+
+
+def _write_loaders_cache(root: Path) -> None:
+    """By the system's own tool where it has one: its first boot may run that again, and another version writes another cache."""
+    own = Tree(root).at("/sbin/ldconfig", make=False).is_file()
+    argv = ["chroot", str(root), "/sbin/ldconfig"] if own else ["ldconfig", "-r", str(root)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
 
 
 def _write_down(root: Path, job: Job, own: Mapping[str, int], kept: Mapping[str, str]) -> None:

@@ -105,14 +105,14 @@ def base(make_machine: Callable[[str], Machine]) -> Machine:
 
 @pytest.fixture(autouse=True)
 def linker(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The system's own ldconfig needs root; gives back how it was called. Every other program runs."""
+    """ldconfig needs root; gives back how it was called. Every other program runs."""
     real, called = subprocess.run, []
 
     def run(argv: list[str], **options: Any) -> Any:
-        if argv[-1] != "/sbin/ldconfig":
+        if "ldconfig" not in (argv[0], Path(argv[-1]).name):
             return real(argv, **options)
         called.append(argv)
-        Path(argv[1], "etc/ld.so.cache").write_text("as ldconfig does: a new file in /etc")
+        Path(argv[1] if argv[0] == "chroot" else argv[2], "etc/ld.so.cache").write_text("as ldconfig does: a new file in /etc")
         return None
 
     monkeypatch.setattr(lastpass.subprocess, "run", run)
@@ -265,6 +265,12 @@ def test_the_log_tells_the_sources_history_and_then_this_builds(source: Machine,
 
 
 def test_the_linkers_cache_is_made_for_the_tree(source: Machine, base: Machine, run_pass: Callable[..., Outcome], linker: list[list[str]]) -> None:
+    run_pass(overlay_scan(source), base, "cloud")
+    assert linker == [["ldconfig", "-r", str(base.root)]]
+
+
+def test_the_linkers_cache_is_made_by_the_systems_own_tool(source: Machine, base: Machine, run_pass: Callable[..., Outcome], linker: list[list[str]]) -> None:
+    source.file("/sbin/ldconfig", b"another version", 0o755)
     run_pass(overlay_scan(source), base, "cloud")
     assert linker == [["chroot", str(base.root), "/sbin/ldconfig"]]
 
