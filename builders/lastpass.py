@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from builders import holes, origins, traces
+from builders import holes, inside, origins, traces
 from builders.accounts import TABLES, Merged, from_report, merge, read_tables
 from builders.bootable import Tree, make_bootable
 from builders.built import look
@@ -119,7 +119,7 @@ def apply(job: Job) -> Outcome:
     outcome.recorded = put_back(Tree(root), plan, report.folder)
     started = make_bootable(root, plan, Path(job.build_log).read_text(errors="surrogateescape"), given.__contains__)
     renewed = renew(root, walk.startup, job.epoch) if report.head.overlay else set()
-    _write_loaders_cache(root)
+    _write_loaders_cache(root, job.epoch)
     own = _set_times(root, report, job, {*outcome.translated, *(f"/etc/{name}" for name in TABLES)}, walk.nearest)
     if job.origins:
         _write_down(root, job, own, walk.kept)
@@ -134,11 +134,12 @@ def apply(job: Job) -> Outcome:
     return outcome
 
 
-def _write_loaders_cache(root: Path) -> None:
+def _write_loaders_cache(root: Path, epoch: int) -> None:
     """By the system's own tool where it has one: its first boot may run that again, and another version writes another cache."""
-    own = Tree(root).at("/sbin/ldconfig", make=False).is_file()
-    argv = ["chroot", str(root), "/sbin/ldconfig"] if own else ["ldconfig", "-r", str(root)]
-    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    if inside.has(root, "ldconfig"):
+        inside.run(root, epoch, "ldconfig")
+    else:
+        subprocess.run(["ldconfig", "-r", str(root)], check=True, stdin=subprocess.DEVNULL)
 
 
 def _write_down(root: Path, job: Job, own: Mapping[str, int], kept: Mapping[str, str]) -> None:

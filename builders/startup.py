@@ -6,13 +6,12 @@ that is read after them. The image's own programs do the work, in a namespace of
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builders import inside
 from builders.bootable import Tree
 from builders.explain import base_wins
 from scanner.report import FileEntry, Report, State
@@ -96,60 +95,25 @@ def renew(root: Path, given: Brought, epoch: int) -> set[str]:
     kernels = [place.name.removeprefix("vmlinuz-") for place in sorted((root / "boot").glob("vmlinuz-*"))]
     for kernel in kernels:
         if kernel in given.modules:
-            _run(root, epoch, "depmod", kernel)
+            inside.run(root, epoch, "depmod", kernel)
             tree.written.update(_indexes(root, kernel))
     renewed = kernels if given.early else [kernel for kernel in kernels if kernel in given.modules]
-    if renewed and _has(root, "update-initramfs"):
+    if renewed and inside.has(root, "update-initramfs"):
         tree.write(INITRAMFS_FILE, INITRAMFS_SETTINGS)
         for kernel in renewed:
             image = f"/boot/initrd.img-{kernel}"
             tree.at(image).unlink(missing_ok=True)
-            _run(root, epoch, "update-initramfs", "-c", "-k", kernel)
+            inside.run(root, epoch, "update-initramfs", "-c", "-k", kernel)
             tree.written.add(image)
-    if given.grub and _has(root, "grub-mkconfig"):
+    if given.grub and inside.has(root, "grub-mkconfig"):
         tree.write(GRUB_FILE, GRUB_SETTINGS)
-        _run(root, epoch, "grub-mkconfig", "-o", MENU)
+        inside.run(root, epoch, "grub-mkconfig", "-o", MENU)
         tree.written.add(MENU)
     return tree.written
 
 
-def _has(root: Path, program: str) -> bool:
-    return (root / "usr/sbin" / program).exists()
-
-
 def _indexes(root: Path, kernel: str) -> Iterator[str]:
     return (f"/{place.relative_to(root)}" for folder in ("usr/lib", "lib") if not (root / folder).is_symlink() for place in (root / folder / "modules" / kernel).glob("modules.*"))
-
-
-_INSIDE = """\
-set -e
-root=$1 name=$2 device=$3
-shift 3
-mount -t tmpfs -o mode=755 dev "$root/dev"
-for node in 'null c 1 3' 'zero c 1 5' 'full c 1 7' 'random c 1 8' 'urandom c 1 9'; do mknod -m 666 "$root/dev/"$node; done
-mknod -m 600 "$root/dev/disk" b ${device%:*} ${device#*:}
-ln -s disk "$root/dev/$name"
-ln -s /proc/self/fd "$root/dev/fd"
-mount --rbind /proc "$root/proc"
-exec chroot "$root" "$@"
-"""
-"""This machine's devices are not in reach. The disk has a name that GRUB takes for no loop device: it would look for the file behind one."""
-
-
-def _run(root: Path, epoch: int, *argv: str) -> None:
-    """Run a program of the image with the image as its root, in mounts of its own."""
-    info = root.stat().st_dev
-    device = f"{os.major(info)}:{os.minor(info)}"
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(epoch), "FORGELET_BUILDS": "yes"}
-    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _INSIDE, "inside", str(root), _name(device), device, *argv]
-    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{argv[0]} failed in the image: {(done.stderr or done.stdout).strip()[-500:]}")
-
-
-def _name(device: str) -> str:
-    """What this machine calls the device with these numbers. Source: sysfs, /sys/dev/block."""
-    return os.path.realpath(f"/sys/dev/block/{device}").rpartition("/")[2]
 
 
 def disk_words(lines: Iterable[str]) -> list[str]:

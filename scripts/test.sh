@@ -34,20 +34,19 @@ aside() {
     running[$name]=$!
     names+=("$name")
 }
-suites=(chain hammr unit engines openstack)
 suite() {
     local name=$1
     shift
     pytest --junitxml "$BUILD/$name.xml" --durations=25 -m 'not last' "$@"
 }
 # hammr waits most of the time, so two files of its tests run at once.
-quick() {
+hammr_then_unit() {
     local status=0
     suite hammr -n 2 --dist loadfile tests/hammr || status=$?
     suite unit -q -n 2 tests/unit || status=$?
     return "$status"
 }
-services() {
+engines_then_openstack() {
     local status=0
     suite engines tests/integration || status=$?
     suite openstack tests/openstack || status=$?
@@ -57,8 +56,8 @@ services() {
 aside peers bash -c '"$0/hammr.sh" && "$0/openstack.sh"' "$ROOT/scripts"
 aside lint "$ROOT/scripts/check.sh" --lint-only
 aside chain suite chain tests/e2e
-aside quick quick
-aside services services
+aside hammr-unit hammr_then_unit
+aside engines-openstack engines_then_openstack
 set +m
 trap 'kill -INT -- "${running[@]/#/-}" 2> /dev/null || true' EXIT
 status=0
@@ -74,8 +73,6 @@ done
 # What judges the answers of the whole run.
 pytest -q --junitxml "$BUILD/last.xml" -m last --ignore tests/nova --ignore tests/lessons tests || status=$?
 [ "$status" -eq 0 ] || exit "$status"
-reports=("${suites[@]/#/$BUILD/}")
-reports=("${reports[@]/%/.xml}" "$BUILD/last.xml")
-python "$ROOT/scripts/judge.py" "${reports[@]}" "$FORGELET_TALLY"
-python "$ROOT/scripts/features.py" "${reports[@]}"
+python "$ROOT/scripts/judge.py" "$BUILD"/*.xml "$FORGELET_TALLY"
+python "$ROOT/scripts/features.py" "$BUILD"/*.xml
 python "$ROOT/scripts/evidence.py" "$FORGELET_JOURNAL"

@@ -1,4 +1,4 @@
-"""The block-device node on a real disk file, with the real sfdisk and losetup, and losetup as the witness."""
+"""The block-device node on a real disk file, with the real sfdisk and losetup."""
 
 from __future__ import annotations
 

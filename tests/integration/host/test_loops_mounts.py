@@ -80,6 +80,7 @@ def test_what_was_written_is_on_the_disk_though_somebody_elses_namespace_holds_t
         (root / "late").write_bytes(b"written late " * 1000)
     try:
         assert said("debugfs", "-R", "cat /late", f"{disk}?offset={MIB}") == "written late " * 1000
+        assert attached(disk) == [], "what waits for the other namespace is given back"
         assert "needs_recovery" not in said("dumpe2fs", "-h", f"{disk}?offset={MIB}")
     finally:
         holder.kill()

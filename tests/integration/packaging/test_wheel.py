@@ -93,7 +93,7 @@ def test_it_scans_out_of_the_box(installed: Installed, tmp_path: Path) -> None:
 
 def test_pytest_finds_the_plugin_where_the_wheel_is_installed(installed: Installed, wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        assert "forgelet_pytest.py" in archive.namelist()
+        assert "forgelet_pytest/__init__.py" in archive.namelist()
         [points] = [archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt")]
     assert "[pytest11]\nforgelet = forgelet_pytest" in points
     said(installed.folder / "bin/pip", "install", "-q", "--disable-pip-version-check", "pytest", cwd=tmp_path)

@@ -60,7 +60,7 @@ def root(tmp_path: Path) -> Path:
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What was run in the image."""
     found: list[list[str]] = []
-    monkeypatch.setattr(startup, "_run", lambda root, epoch, *argv: found.append(list(argv)))
+    monkeypatch.setattr(startup.inside, "run", lambda root, epoch, *argv: found.append(list(argv)))
     return found
 
 

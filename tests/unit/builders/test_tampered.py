@@ -152,6 +152,7 @@ RUNNING: dict[str, tuple[Deed, str]] = {
     "an instance that is elsewhere": (link("/var/lib/cloud/instance", "/srv"), "/var/lib/cloud/instance"),
     "somebody who lingers": (program("/var/lib/systemd/linger/anna", b""), "/var/lib/systemd/linger/anna"),
     "the mode of the loader's notes": (program("/var/cache/ldconfig/aux-cache", mode=0o4755), "/var/cache/ldconfig/aux-cache"),
+    "a file beside the loader's notes": (program("/var/cache/ldconfig/sh"), "/var/cache/ldconfig/sh"),
     "the mode of wtmp": (lambda m: m.at("/var/log/wtmp").chmod(0o666), "/var/log/wtmp"),
     "the mode of a seed": (program("/var/lib/systemd/random-seed", b"x", 0o4755), "/var/lib/systemd/random-seed"),
     "a program among the journals": (program("/var/log/journal/0123/sh"), "/var/log/journal/0123/sh"),

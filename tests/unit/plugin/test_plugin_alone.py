@@ -127,14 +127,14 @@ def test_a_service_elsewhere_gets_the_token_and_a_trusted_certificate(tmp_path: 
     import httpx
 
     from emulator.certificate import certificate
-    from forgelet_pytest import _running
+    from forgelet_pytest.session import running
 
     made: dict[str, Any] = {}
     monkeypatch.setattr(httpx, "Client", lambda **given: made.update(given))
     pem, _ = certificate(tmp_path / "tls", "127.0.0.1")
     for name, value in {"USER": "alice", "PASSWORD": "secret", "TOKEN": "sesame", "CA": str(pem)}.items():
         monkeypatch.setenv(f"FORGELET_{name}", value)
-    found = _running("https://elsewhere:8443/api/")
+    found = running("https://elsewhere:8443/api/")
     assert (found.origin, made["auth"], made["headers"]["X-Forgelet-Token"]) == ("https://elsewhere:8443", ("alice", "secret"), "sesame")
     assert len(made["verify"].get_ca_certs()) == 1
     assert "sesame" not in repr(found)
