@@ -22,7 +22,7 @@ if [ $# -gt 0 ]; then
 fi
 
 # Three lanes run side by side, since many tests wait: each test minds only what it made. More would take the processors from the chain, which
-# is the longest and cannot be divided.
+# is the longest.
 declare -A running=()
 names=()
 # With job control: otherwise the shell lets what it starts in the background ignore SIGINT.
@@ -55,7 +55,7 @@ engines_then_openstack() {
 # Whoever needs them first would have to wait for the whole of it.
 aside peers bash -c '"$0/hammr.sh" && "$0/openstack.sh"' "$ROOT/scripts"
 aside lint "$ROOT/scripts/check.sh" --lint-only
-aside chain suite chain tests/e2e
+aside chain suite chain -n 2 tests/e2e
 aside hammr-unit hammr_then_unit
 aside engines-openstack engines_then_openstack
 set +m

@@ -1,14 +1,16 @@
 """The whole chain on the real engines, driven as a person drives it: the command line against the real service.
 
-One live system, one service data folder and one base disk serve the whole run. `test_migration.py` comes first: it kills the service
-while the base is built, so the base must not be there yet.
+One live system, one service data folder and one base disk serve the whole run. Workers of pytest-xdist have a system and a service each;
+what is in the cache they have in common, as services of pytest sessions do.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,20 +18,42 @@ from support.behind import machine_behind
 from support.bench import EXAMPLE, Bench, standing
 from support.hammr import Hammr, install
 from support.openstack import PASSWORD, Openstack
+from xdist.scheduler import LoadScopeScheduling
 
 from builders.machine import Machine
+
+OF_THE_MACHINE = ("test_migration_by_hammr.py", "test_running_domain.py")
+"""Their tests have one machine in common (`machine`)."""
+
+
+class _Chain(LoadScopeScheduling):
+    """Tests of one file stay with one worker, and so do the files whose tests need the one machine."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0]).name
+        return "machine" if file in OF_THE_MACHINE else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _Chain(config, log)
 
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with standing(tmp_path_factory.mktemp("forgelet")) as made:
+    data = tmp_path_factory.mktemp("forgelet")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # The folder above is the run's.
+        shared = tmp_path_factory.getbasetemp().parent / "cache"
+        shared.mkdir(exist_ok=True, mode=0o700)
+        (data / "cache").symlink_to(shared)
+    with standing(data) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def live_system(bench: Bench) -> Iterator[str]:
+def live_system(bench: Bench, worker_id: str) -> Iterator[str]:
     """The name of a running container that looks lived in."""
-    with bench.lived_in("forgelet-e2e-web") as name:
+    with bench.lived_in(f"forgelet-e2e-web-{worker_id}") as name:
         yield name
 
 

@@ -15,6 +15,7 @@ from support.hammr import Hammr
 from support.openstack import PASSWORD as CLOUD_PASSWORD
 from support.openstack import Openstack
 from support.service import SCANS
+from support.witness import tree_of
 
 from builders.machine import Machine
 from scanner.report import Report
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.m
 BUILDERS = """---
 builders:
 - type: OpenStack VMDK
-  installation: {diskSize: 2000, swapSize: 0}
+  installation: {diskSize: 2048, swapSize: 0}
   hardwareSettings: {memory: 1024}
 """
 EXCLUDES = ("/usr/lib", "/usr/share")
@@ -73,7 +74,7 @@ def test_hammr_builds_and_downloads_an_image_that_boots_and_is_the_machine(bench
     hammr("image", "download", "--id", str(number), "--file", str(file))
     assert hashlib.sha256(file.read_bytes()).hexdigest() == made["files"][0]["sha256"]
     said = json.loads(subprocess.run(["qemu-img", "info", "--output=json", str(file)], capture_output=True, check=True).stdout)
-    assert (said["format"], said["virtual-size"]) == ("vmdk", 2000 << 20)
+    assert (said["format"], said["virtual-size"]) == ("vmdk", 2 << 30)
     # What is booted is the very file that was downloaded: the hashes are the same.
     found = bench.json("image", "verify", "--id", str(number), "--source", f"libvirt:{machine.name}")
     assert [one for one in found["differences"] if one["rule"] is None] == []
@@ -108,6 +109,11 @@ migration:
     image = bench.json("image", "show", "--id", str(done["made"]["build"]))
     assert (there["name"], there["status"], there["forgelet_sha256"]) == ("moved-by-hammr", "active", image["files"][0]["sha256"])
     assert image["notBrought"]["no overlay"] > 0
+    with tree_of(bench.data / "images" / str(image["dbId"]) / image["files"][0]["name"], tmp_path) as root:
+        accounts = {line.split(":")[0]: line.split(":")[2] for line in (root / "etc/passwd").read_text().splitlines()}
+        assert {line.split(":")[0]: line.split(":")[2] for line in told(machine, "cat /etc/passwd").splitlines()}.items() <= accounts.items()
+        assert (root / "etc/systemd/system/multi-user.target.wants/nginx.service").is_symlink()
+        assert not (root / "root/x.log").exists(), "of nobody's package, so only an overlay brings it"
     assert str(done["made"]["publish"]) in hammr("image", "list").text
     bench.cli("image", "delete", "--publish-id", str(done["made"]["publish"]))
     assert openstack.images() == []

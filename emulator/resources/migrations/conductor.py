@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +34,8 @@ ADDED = 700
 """MiB for packages that make a container bootable: a kernel with its modules and what goes with it (470 + 150 on Debian 12)."""
 SPARE = 1.25
 """Of the size that the contents need, when the builder names none."""
+GIB = 1024
+"""MiB; such a disk is whole GiB, as flavors are, so that machines of the same packages have a base disk in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +293,7 @@ def _source(here: Service, migration: Migration) -> tuple[int, int, str, str]:
         instance_id = session.get_one(Scan, scan_id).instance_id
     found = size_of(Report(here.folders.scan(scan_id)), ())
     least = Size(found.source, found.added + ADDED, found.files).least
-    return instance_id, scan_id, FILE, builder_file(migration.wanted["builder"], int(least * SPARE))
+    return instance_id, scan_id, FILE, builder_file(migration.wanted["builder"], math.ceil(least * SPARE / GIB) * GIB)
 
 
 def _publish(here: Service, user: User, migration: Migration) -> tuple[int, int]:

@@ -52,7 +52,7 @@ class Wanted(BaseModel):
     exclude: list[str] = []
     overlay: bool = True
     builder: dict[str, Any]
-    """One builder of a builder file. Without `installation` the disk is made large enough, without `hardwareSettings` the memory is 1024 MiB."""
+    """One builder of a builder file. Without `installation` the disk is made large enough, in whole GiB, without `hardwareSettings` the memory is 1024 MiB."""
     publish: bool = True
     provision: Provision | None = None
     verify: bool = False

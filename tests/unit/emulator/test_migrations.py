@@ -136,7 +136,8 @@ def test_hammrs_waits_for_its_agent_and_takes_its_scan(drive: Any) -> None:
     sent = drive.http.get(f"/api/users/root/pimages/{done['made']['publish']}").json()
     assert (sent["name"], sent["keystoneProject"]) == ("moved", "demo")
     # Nobody said how large the disk shall be: what the scan needs, and some spare room.
-    assert drive.http.get(f"/api/users/root/images/{done['made']['build']}").json()["installProfile"]["diskSize"] > 500
+    disk = drive.http.get(f"/api/users/root/images/{done['made']['build']}").json()["installProfile"]["diskSize"]
+    assert disk > 500 and disk % 1024 == 0, "whole GiB"
 
 
 def test_an_agent_that_does_not_report_fails_it(drive: Any) -> None:
