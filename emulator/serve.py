@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -92,10 +92,23 @@ def _run(settings: Settings, sock: socket.socket, say: Callable[[str], None], se
     gc.enable()
 
     class Server(uvicorn.Server):
+        loop: asyncio.AbstractEventLoop | None = None
+        told = asyncio.Event()
+
+        async def main_loop(self) -> None:
+            """Once a second, for the answers' `Date`. uvicorn's own looks ten times a second whether it shall end; this one is told."""
+            self.loop = asyncio.get_running_loop()
+            while not await self.on_tick(0):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.told.wait(), 1)
+
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             here.stopping.set()
             _end_by(PATIENCE)
             super().handle_exit(sig, frame)
+            if self.loop is not None:
+                # A signal alone does not end the loop's waiting.
+                self.loop.call_soon_threadsafe(self.told.set)
 
     tls = _tls(settings, here.folders)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEPT, server_header=False, **tls)

@@ -18,7 +18,7 @@ import pytest
 import zstandard
 from support.bench import EXAMPLE, Bench
 from support.damage import DAMAGE, damage_everything, found, is_about_damage
-from support.devices import attached
+from support.leftovers import machine_state, mounts
 from support.service import FORGELET, until
 from support.witness import tree_of
 
@@ -30,47 +30,6 @@ from scanner.host.disks import root_of
 from scanner.host.sweep import give_back
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.libvirt, pytest.mark.dib]
-
-
-def machine_state(data: Path) -> dict[str, Any]:
-    """What dead jobs of the service on `data` could leave on this machine, by the system's own tools. Other tests may be at work on it."""
-    return {
-        "loops": [row["name"] for row in attached(data)],
-        "mounts": _mounts(data),
-        "domains": [name for name in _virsh("list", "--all", "--name").split() if str(data) in _definition(name)],
-        "processes": [pid for pid in _pids() if _lives_in(pid, data)],
-        "temporary": sorted(path.name for path in Path("/tmp").glob("dib_*")),
-    }
-
-
-def _mounts(below: Path) -> list[str]:
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    return [mount for mount in mounts if mount.startswith(str(below))]
-
-
-def _virsh(*words: str) -> str:
-    return subprocess.run(["virsh", "-q", "-c", "qemu:///system", *words], capture_output=True, text=True, check=True).stdout
-
-
-def _definition(name: str) -> str:
-    try:
-        return _virsh("dumpxml", name)
-    except subprocess.CalledProcessError:
-        # Somebody else's, which went in the meantime.
-        return ""
-
-
-def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def _lives_in(pid: int, data: Path) -> bool:
-    # The service itself names the data folder; what works for a job names a folder of it.
-    try:
-        called = os.fsencode(data / "jobs") in Path(f"/proc/{pid}/cmdline").read_bytes()
-        return called or Path(f"/proc/{pid}/root").readlink().is_relative_to(data)
-    except OSError:
-        return False
 
 
 def test_the_scan_tells_every_package_at_its_version_and_every_file(bench: Bench, live_system: str, scan: int) -> None:
@@ -117,22 +76,35 @@ def test_a_service_killed_while_packages_are_installed_leaves_nothing_and_says_s
 def test_a_service_killed_during_the_last_pass_leaves_nothing_and_the_next_build_works(bench: Bench, scan: int) -> None:
     before = machine_state(bench.data)
     image = bench.start_build(scan)
-    until(lambda: _mounts(bench.data / "jobs" / str(image["jobId"]) / "work" / "root"), 600)
+    until(lambda: mounts(bench.data / "jobs" / str(image["jobId"]) / "work" / "root"), 600)
     _killed_and_started_again(bench, image, before, "last-pass")
 
 
 def _killed_and_started_again(bench: Bench, image: dict[str, Any], before: dict[str, Any], stage: str) -> None:
+    _service_killed(bench, image["jobId"], before, stage)
+    assert not (bench.data / "images" / str(image["dbId"])).exists()
+
+
+def _service_killed(bench: Bench, number: int, before: dict[str, Any], stage: str) -> None:
     bench.service.end(signal.SIGKILL)
     bench.start()
-    job = bench.service.ended(image["jobId"])
+    job = bench.service.ended(number)
     assert job["state"] == "failed"
     assert stage in json.dumps(job["error"]), job
     deadline = time.monotonic() + 30
     while (after := machine_state(bench.data)) != before and time.monotonic() < deadline:
         time.sleep(0.2)
     assert after == before
-    assert not (bench.data / "jobs" / str(image["jobId"]) / "work").exists()
-    assert not (bench.data / "images" / str(image["dbId"])).exists()
+    assert not (bench.data / "jobs" / str(number) / "work").exists()
+
+
+def test_a_service_killed_while_a_copy_is_proven_leaves_no_machine(bench: Bench, image: int) -> None:
+    """The proof after it works (below)."""
+    before = machine_state(bench.data)
+    job = bench.service.http.post(f"/api/users/root/images/{image}/verifications", json={}).raise_for_status().json()["jobId"]
+    until(lambda: machine_state(bench.data)["domains"], 120)
+    _service_killed(bench, job, before, "boot")
+    assert not list((bench.data / "images" / str(image)).glob("verifications/*"))
 
 
 def test_the_image_holds_the_system_as_other_tools_see_it(bench: Bench, live_system: str, image: int, tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from support.service import FORGELET, Service
@@ -17,9 +18,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "openstack-builder.yml"
 
 
 @contextmanager
-def standing(data: Path) -> Iterator[Bench]:
-    """A bench for a whole run; at the end instances that a test which failed did not end are ended."""
-    made = Bench(data)
+def standing(data: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Bench]:
+    """A bench for a whole run; at the end instances that a test which failed did not end are ended. `settings` are variables of its service."""
+    made = Bench(data, settings)
     yield made
     made.service.http.post("/_forgelet/reset")
     made.service.until(lambda: not made.service.http.get("/_forgelet/reset").json()["pending"])
@@ -31,6 +32,7 @@ class Bench:
     """The service on its own data folder, which can be killed and started again, and the command line that talks to it."""
 
     data: Path
+    settings: Mapping[str, str] = MappingProxyType({})
     service: Service = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,7 +42,7 @@ class Bench:
         # Hosts that a test has it trust are not this machine's affair.
         home = self.data.with_name("home")
         home.mkdir(exist_ok=True)
-        self.service = Service(self.data, env={**os.environ, "HOME": str(home)})
+        self.service = Service(self.data, env={**os.environ, "HOME": str(home), **self.settings})
 
     def cli(self, *words: str, code: int | tuple[int, ...] = 0) -> str:
         """Standard output of `forgelet WORDS`, which must end with `code`."""
