@@ -87,9 +87,11 @@ class Proof:
     def boot(self, image: Image, source: Report, wanted: Sequence[Probe], live: Site | None) -> tuple[Path, Told]:
         """The copy's disk after a clean shutdown, and what was heard of it before."""
         file, hostname = image.file(), source.head.system.hostname
-        digest = sha256(self.image / file.name)
-        with booted(self.image / file.name, driver(file.format), image.memory, self.work, hostname=hostname, forwards=probing.ports(wanted)) as machine:
+        with ExitStack() as running:
             with self.clock.stage("boot", 5, "Booting the copy"):
+                digest = sha256(self.image / file.name)
+                start = booted(self.image / file.name, driver(file.format), image.memory, self.work, hostname=hostname, forwards=probing.ports(wanted))
+                machine = running.enter_context(start)
                 seconds = machine.wait_for_agent()
             with self.clock.stage("ask", 45, "Asking the copy"):
                 runtime, heard = questions.ask(machine)

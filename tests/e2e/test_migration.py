@@ -101,7 +101,7 @@ def _service_killed(bench: Bench, number: int, before: dict[str, Any], stage: st
 def test_a_service_killed_while_a_copy_is_proven_leaves_no_machine(bench: Bench, image: int) -> None:
     """The proof after it works (below)."""
     before = machine_state(bench.data)
-    job = bench.service.http.post(f"/api/users/root/images/{image}/verifications", json={}).raise_for_status().json()["jobId"]
+    job = bench.service.http.post(f"/api/users/root/images/{image}/verifications", json={}).raise_for_status().json()["dbId"]
     until(lambda: machine_state(bench.data)["domains"], 120)
     _service_killed(bench, job, before, "boot")
     assert not list((bench.data / "images" / str(image)).glob("verifications/*"))

@@ -32,7 +32,7 @@ class Bench:
     """The service on its own data folder, which can be killed and started again, and the command line that talks to it."""
 
     data: Path
-    settings: Mapping[str, str] = MappingProxyType({})
+    settings: Mapping[str, str] = field(default_factory=dict)
     service: Service = field(init=False)
 
     def __post_init__(self) -> None:
