@@ -79,7 +79,9 @@ def _startup(report: Report) -> Iterator[Point]:
     if not report.head.overlay:
         return
     found, settings = brought(report), [row for row in report.head.configuration.settings if row.area == "cmdline" and row.file.startswith("/etc/default/grub")]
-    if words := disk_words(row.value for row in settings):
+    if found.grub and found.lacking:
+        yield point("boot-settings", Weight.CONDITION, "GRUB's menu cannot be made of the source's settings: scripts that make it are not there or cannot be run; it stays as a fresh machine has it", [printable(os.fsencode(path)) for path in found.lacking], "put them back on the source (apt-get install --reinstall grub-common), and scan again")
+    elif words := disk_words(row.value for row in settings):
         yield point("boot-settings", Weight.CONDITION, "GRUB's settings name disks of the source: these words are left out, all others come along", words, f"nothing: {GRUB_FILE} says what the new disk needs")
     elif found.grub:
         yield point("boot-settings", Weight.NOTE, f"GRUB's settings come along; what the new disk needs is read after them ({GRUB_FILE})", [printable(os.fsencode(path)) for path in found.grub])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from builders.errors import BuildFailed
@@ -100,6 +101,7 @@ def boot_problems(root: Path) -> list[str]:
         return [*problems, "no /boot/grub/grub.cfg"]
     menu = config.read_text(errors="replace")
     problems += [f"the boot menu does not name {k.name}" for k in kernels if k.name not in menu]
+    problems += [] if re.search(r"^\s*set timeout=\d", menu, re.M) else ["the boot menu waits for a person: it sets no timeout"]
     problems += [] if (root / "boot/grub/i386-pc/core.img").exists() else ["GRUB is not installed for BIOS"]
     problems += [] if (root / "sbin/init").is_symlink() or (root / "usr/sbin/init").exists() else ["no init"]
     return problems

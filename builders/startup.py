@@ -28,6 +28,8 @@ GRUB_DISABLE_LINUX_UUID=true
 # Without a screen GRUB waits for ever where it is to draw.
 GRUB_TERMINAL="serial console"
 GRUB_SERIAL_COMMAND="serial --speed=115200 --unit=0 --word=8 --parity=no --stop=1"
+# Nobody sits before it to choose.
+case "$GRUB_TIMEOUT" in -*) GRUB_TIMEOUT=5 ;; esac
 [ -z "$FORGELET_BUILDS" ] || GRUB_DISABLE_OS_PROBER=true
 for forgelet_name in GRUB_CMDLINE_LINUX GRUB_CMDLINE_LINUX_DEFAULT; do
     eval "forgelet_words=\\$$forgelet_name"
@@ -42,6 +44,8 @@ esac
 INITRAMFS_FILE = "/etc/initramfs-tools/conf.d/zz-forgelet"
 INITRAMFS_SETTINGS = "# Forgelet: drivers of any machine, and no disk to resume from.\nMODULES=most\nRESUME=none\n"
 _GRUB = re.compile(r"/etc/(default/grub(\.d/[^/]+\.cfg)?|grub\.d/[^/]+)")
+_MAKERS = ("/etc/grub.d/00_header", "/etc/grub.d/10_linux")
+"""Without the first of grub-mkconfig's scripts a menu waits for a person, without the second it names no kernel."""
 _EARLY = re.compile(r"/etc/(initramfs-tools/.+|modprobe\.d/[^/]+)")
 _MODULE = re.compile(r"(?:/usr)?/lib/modules/([^/]+)/.+\.ko(\.[gx]z|\.zst)?")
 _KERNEL = re.compile(r"/boot/vmlinuz-[^/]+")
@@ -53,6 +57,8 @@ class Brought:
 
     grub: list[str] = field(default_factory=list)
     """What grub-mkconfig(8) reads."""
+    lacking: list[str] = field(default_factory=list)
+    """What it cannot do without and the source spoilt: the menu stays as the base disk has it."""
     early: list[str] = field(default_factory=list)
     """What goes into every initial file system."""
     modules: dict[str, list[str]] = field(default_factory=dict)
@@ -62,6 +68,8 @@ class Brought:
 
     def note(self, entry: FileEntry) -> None:
         """Take it into account."""
+        if entry.path in _MAKERS and not _runs(entry):
+            self.lacking.append(entry.path)
         if entry.state in (State.MANAGED, State.EXCLUDED) or entry.type == "directory":
             return
         if is_own_kernel(entry):
@@ -74,6 +82,11 @@ class Brought:
             self.early.append(entry.path)
         elif module := _MODULE.fullmatch(entry.path):
             self.modules.setdefault(module[1], []).append(entry.path)
+
+
+def _runs(entry: FileEntry) -> bool:
+    """Whether grub-mkconfig would run it."""
+    return entry.state == State.EXCLUDED or (entry.state != State.MISSING and (entry.type == "symlink" or (entry.type == "file" and bool(int(entry.mode, 8) & 0o111))))
 
 
 def is_own_kernel(entry: FileEntry) -> bool:
@@ -105,7 +118,7 @@ def renew(root: Path, given: Brought, epoch: int) -> set[str]:
             tree.at(image).unlink(missing_ok=True)
             inside.run(root, epoch, "update-initramfs", "-c", "-k", kernel)
             tree.written.add(image)
-    if given.grub and inside.has(root, "grub-mkconfig"):
+    if given.grub and not given.lacking and inside.has(root, "grub-mkconfig"):
         tree.write(GRUB_FILE, GRUB_SETTINGS)
         inside.run(root, epoch, "grub-mkconfig", "-o", MENU)
         tree.written.add(MENU)

@@ -31,7 +31,7 @@ def project(tmp_path: Path, make_machine: Callable[[str], Machine]) -> Path:  # 
     for path in ("/boot/vmlinuz-6.1", "/boot/initrd.img-6.1", "/boot/grub/i386-pc/core.img"):
         base.file(path)
     base.file("/boot/kept", bytes(range(256)) * (KEPT << 12))
-    base.file("/boot/grub/grub.cfg", b"linux /boot/vmlinuz-6.1\n")
+    base.file("/boot/grub/grub.cfg", b"set timeout=0\nlinux /boot/vmlinuz-6.1\n")
     make_base(base.root, tmp_path / "base.raw", FILESYSTEM)
     report = source.scan(choose=lambda report: lambda entry: pick(entry, set()))
     report.folder.rename(tmp_path / "scan")

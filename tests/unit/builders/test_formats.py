@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
     for name, text in {
         f"boot/vmlinuz-{KERNEL}": "kernel",
         f"boot/initrd.img-{KERNEL}": "initial",
-        "boot/grub/grub.cfg": f"linux /boot/vmlinuz-{KERNEL} root=UUID=1",
+        "boot/grub/grub.cfg": f"set timeout=0\nlinux /boot/vmlinuz-{KERNEL} root=UUID=1",
         "boot/grub/i386-pc/core.img": "core",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +58,12 @@ def test_each_part_that_is_missing_is_named(root: Path, lost: str, said: list[st
 def test_every_kernel_needs_its_own_initramfs_and_place_in_the_menu(root: Path) -> None:
     (root / "boot/vmlinuz-6.9.0-1-amd64").write_text("newer")
     assert boot_problems(root) == ["no initramfs for vmlinuz-6.9.0-1-amd64", "the boot menu does not name vmlinuz-6.9.0-1-amd64"]
+
+
+@pytest.mark.parametrize("header", ["", "set timeout=-1\n", "# set timeout=0\n"])
+def test_a_menu_that_waits_for_a_person_is_a_problem(root: Path, header: str) -> None:
+    (root / "boot/grub/grub.cfg").write_text(f"{header}linux /boot/vmlinuz-{KERNEL}")
+    assert boot_problems(root) == ["the boot menu waits for a person: it sets no timeout"]
 
 
 def test_an_empty_tree_lacks_everything(tmp_path: Path) -> None:

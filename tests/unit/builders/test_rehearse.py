@@ -349,6 +349,13 @@ def test_settings_of_grub_come_along_and_words_that_name_disks_are_named(one: Re
     assert (condition.code, condition.weight, condition.evidence) == ("boot-settings", Weight.CONDITION, ["resume=UUID=1"])
 
 
+def test_settings_of_grub_that_no_menu_can_be_made_of_are_a_condition(one: Rehearse) -> None:
+    rows = [entry("/etc/default/grub", state="unmanaged"), entry("/etc/grub.d/00_header", state="unmanaged", type="directory", mode="0711")]
+    (condition,) = one(rows=rows).of(Weight.CONDITION)
+    assert (condition.code, condition.evidence) == ("boot-settings", ["/etc/grub.d/00_header"])
+    assert one(rows=rows[1:]).points == []
+
+
 def test_modules_of_no_package_are_a_condition_where_their_kernel_is_not_a_package(one: Rehearse) -> None:
     rows = [entry(f"/usr/lib/modules/{kernel}/updates/dkms/zfs.ko", state="unmanaged") for kernel in ("5.10", "6.1")]
     told = one(rows=rows, packages=[BASE, Package(name="linux-image-6.1", version="6.1", arch="amd64"), Package(name="grub-pc", version="1", arch="amd64")], captured=["grub-pc"])

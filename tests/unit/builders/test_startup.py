@@ -86,6 +86,26 @@ def test_settings_of_the_bootloader_reach_its_menu(root: Path, ran: list[list[st
     assert ran == [["grub-mkconfig", "-o", MENU]]
 
 
+@pytest.mark.parametrize(
+    ("spoilt", "usable"),
+    [
+        ({"type": "directory", "mode": "0711"}, False),
+        ({"state": "missing"}, False),
+        ({"mode": "0644"}, False),
+        ({"mode": "0755", "state": "conffile-changed"}, True),
+        ({"mode": "0755", "state": "managed"}, True),
+        ({"type": "symlink", "target": "own", "mode": "0777"}, True),
+        ({"state": "excluded", "mode": ""}, True),
+    ],
+)
+@pytest.mark.parametrize("path", ["/etc/grub.d/00_header", "/etc/grub.d/10_linux"])
+def test_a_menu_is_not_made_again_without_what_makes_it(root: Path, ran: list[list[str]], write_report: WriteReport, path: str, spoilt: dict[str, str], usable: bool) -> None:
+    """As a source may be that was started by the menu that it had before."""
+    found = brought(write_report([entry("/etc/default/grub", state="unmanaged"), entry(path, **{"state": "unmanaged", "mode": "0755", **spoilt})]))
+    assert found.lacking == ([] if usable else [path])
+    assert (renew(root, found, 0) == {GRUB_FILE, MENU}) == usable == (ran != [])
+
+
 def test_a_program_that_the_image_lacks_is_not_run(root: Path, ran: list[list[str]]) -> None:
     for program in ("update-initramfs", "grub-mkconfig"):
         (root / "usr/sbin" / program).unlink()
@@ -108,6 +128,13 @@ def test_the_new_disks_settings_leave_out_the_old_disks_words_and_keep_all_other
     done = subprocess.run(["sh", "-c", script, str(tmp_path / "forgelet.cfg"), line, default], check=True, capture_output=True, text=True)
     words, _, device = done.stdout.partition("|")
     assert (words.split(), device) == (expected, "LABEL=forgelet-root, serial console")
+
+
+@pytest.mark.parametrize(("asked", "waits"), [("-1", "5"), ("0", "0"), ("30", "30"), ("", "")])
+def test_nobody_is_waited_for(tmp_path: Path, asked: str, waits: str) -> None:
+    (tmp_path / "forgelet.cfg").write_text(GRUB_SETTINGS)
+    done = subprocess.run(["sh", "-c", 'set -e; GRUB_TIMEOUT=$1; . "$0"; printf %s "$GRUB_TIMEOUT"', str(tmp_path / "forgelet.cfg"), asked], check=True, capture_output=True, text=True)
+    assert done.stdout == waits
 
 
 def test_words_that_name_disks_are_found() -> None:
