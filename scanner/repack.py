@@ -28,6 +28,8 @@ TYPES = {
     tarfile.BLKTYPE: "block",
 }
 END = bytes(1024)
+OVERTAKEN = "changed between inventory and capture"
+"""Reason of a blind spot: the archive has later contents than the file table tells of."""
 
 
 def repack(stream: BinaryIO, into: Path, asked: Iterable[FileEntry], deleted: Iterable[str] = (), *, announced: int) -> list[BlindSpot]:
@@ -109,7 +111,7 @@ class _Checked:
         if not member.islnk() and TYPES.get(member.type, "file") != entry.type:
             yield _spot(path, "became something else before it could be captured")
         elif member.isreg() and self._digest(member, tar, entry) != entry.sha256:
-            yield _spot(path, "changed between inventory and capture")
+            yield _spot(path, OVERTAKEN)
 
     def _check_type(self, member: tarfile.TarInfo, path: str) -> None:
         if member.islnk():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from builders.copydisk import TABLES, Copy
 from builders.image import Difference
 from scanner.agent.tree import printable
+from scanner.repack import OVERTAKEN
 from scanner.report import BlindSpot, FileEntry, Report, State
 
 SCOPE = "blind spots"
@@ -52,7 +53,8 @@ def _rule(spot: BlindSpot, side: str, known: dict[str, _Known], source: Report) 
         return "left-out"
     if spot.reason == VANISHED and not any(spot.path in one.entries for one in known.values()):
         return "went-away"
-    if spot.reason == MOVING and spot.path in own.entries and own.entries[spot.path].sha256:
+    # Whether the copy has the contents that the table tells of is asked of the files.
+    if spot.reason in (MOVING, OVERTAKEN) and spot.path in own.entries and own.entries[spot.path].sha256:
         return "read-in-motion"
     redacted = spot.path in {secret.path for secret in source.head.redacted}
     if spot.path in TABLES and spot.reason.endswith(_NO_ACCOUNT) and source.head.overlay and not redacted:

@@ -34,6 +34,7 @@ DENIED = "unreadable: Permission denied"
         ("/var/tmp/x", "vanished", [], {}, "went-away"),
         ("/srv/x", "vanished", [entry("/srv/x", state="unmanaged")], {}, None),
         ("/srv/x", "changed while being read", [entry("/srv/x", state="unmanaged", sha256="a" * 64)], {}, "read-in-motion"),
+        ("/srv/x", "changed between inventory and capture", [entry("/srv/x", state="unmanaged", sha256="a" * 64)], {}, "read-in-motion"),
         ("/srv/x", "changed while being read", [entry("/srv/x", state="unmanaged")], {}, None),
         ("/etc/passwd", "line 7 is not understood", [], {}, "compared-as-text"),
         ("/etc/passwd", "line 7 is not understood", [], {"overlay": False}, None),
@@ -57,3 +58,10 @@ def test_of_the_copy_as_well_and_every_reader_is_shown_it(write_report: WriteRep
     assert not fidelity.faithful
     shown = [page(fidelity), "\n".join(told(fidelity.model_dump(by_alias=True))), fidelity.model_dump_json(by_alias=True)]
     assert all("/home/anna" in one and "the copy could not be read" in one and DENIED in one for one in shown)
+
+
+def test_of_a_file_that_was_overtaken_the_files_tell_whether_the_copy_has_it(write_report: WriteReport, tmp_path: Path) -> None:
+    spots = [BlindSpot(path="/srv/x", reason="changed between inventory and capture")]
+    source = write_report([entry("/srv/x", state="unmanaged", sha256="a" * 64)], blind_spots=spots)
+    found = compare(source, Copy(write_report([entry("/srv/x", state="unmanaged", sha256="b" * 64)]), Mounted(tmp_path), set()))
+    assert [(one.scope, one.item) for one in found.differences if one.rule is None] == [("files", "/srv/x")]
