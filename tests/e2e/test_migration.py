@@ -341,8 +341,8 @@ def test_nothing_is_found_but_what_was_tampered_with(unexplained: list[dict[str,
     assert [one for one in unexplained if not is_about_damage(one)] == []
 
 
-def test_a_simple_scan_is_built_once_the_file_says_what_to_do_without_a_package(bench: Bench, live_system: str, tmp_path: Path) -> None:
-    """What an image of such a scan has is looked at where hammr migrates."""
+def test_a_simple_scan_is_refused_until_the_file_says_what_to_do_without_a_package(bench: Bench, live_system: str, tmp_path: Path) -> None:
+    """Such a scan is built in `test_mirror.py`; what its image has is looked at where hammr migrates."""
     bench.cli("scan", "run", "--docker", live_system, "--name", "simple")
     number = max(one["dbId"] for group in bench.json("scan", "list")["scannedInstances"]["scannedInstance"] for one in group["scans"]["scan"])
     spec, builder = tmp_path / "simple.json", {"type": "openstack", "hardwareSettings": {"memory": 512}, "installation": {"diskSize": 2000}}

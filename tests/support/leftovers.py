@@ -22,8 +22,9 @@ def machine_state(data: Path) -> dict[str, Any]:
 
 
 def mounts(below: Path) -> list[str]:
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    return [mount for mount in mounts if mount.startswith(str(below))]
+    """Where something is mounted below a folder."""
+    places = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return [place for place in places if place.startswith(str(below))]
 
 
 def _virsh(*words: str) -> str:

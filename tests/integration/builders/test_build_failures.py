@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.devices import attached
+from support.leftovers import mounts
 from support.smallbuild import DISK, INSIDE, STAGES, build, small_disk
 
 from builders import base as bases
@@ -31,8 +32,7 @@ pytestmark = pytest.mark.dib
 def left(folder: Path) -> list[str]:
     """What is on this machine of a build in `folder`, by the system's own tools."""
     found = [row["name"] for row in attached(folder)]
-    found += [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line]
-    return found + ([str(folder)] if folder.exists() else [])
+    return found + mounts(folder) + ([str(folder)] if folder.exists() else [])
 
 
 def next_build_works(project: Path) -> None:
